@@ -1,0 +1,119 @@
+//! Every limit and default on one page, each with its reason. What an operator may change is a
+//! key of the configuration with the value here as its default; the rest is fixed.
+//!
+//! The relations between them hold by this test:
+//! ```
+//! use pithead::domain::limits::*;
+//! // A lease must be able to expire and be tried again several times within the deadline.
+//! assert!(i64::from(ATTEMPTS_MAX) * (OFFER_MILLIS + RUN_MILLIS) < DEADLINE_MILLIS);
+//! // A miner that beats at a third of the extension survives two lost beats.
+//! assert!(HEARTBEAT_MILLIS / 3 > SWEEP_MILLIS);
+//! // A long-poll ends before a stale lease would, and before proxies usually cut.
+//! assert!(WAIT_SECS_MAX * 1_000 <= RUN_MILLIS);
+//! // The body limit of a report holds the largest subnet with room for extra fields.
+//! assert!(REPORT_BYTES_MAX / REPORT_MINERS_MAX >= 256);
+//! // The clock window of a signature is far inside the memory of nonces.
+//! assert!(SIGNATURE_PAST_MILLIS + SIGNATURE_FUTURE_MILLIS < NONCE_MEMORY_MILLIS);
+//! // One SQLite statement binds at most 32,766 values; the widest row has 24.
+//! assert!(BATCH_ROWS_MAX * 24 < 32_766);
+//! ```
+
+use super::units::{DAY, HOUR, MINUTE, SECOND};
+
+/// A task ends within this time unless the client asks for another deadline.
+pub const DEADLINE_MILLIS: i64 = HOUR;
+/// Shortest deadline a client may ask for: one offer must fit.
+pub const DEADLINE_SECS_MIN: i64 = 5;
+/// Longest deadline a client may ask for.
+pub const DEADLINE_SECS_MAX: i64 = 7 * 24 * 3_600;
+/// A polling miner fetches an offered lease within this time, or another gets it.
+pub const OFFER_MILLIS: i64 = 30 * SECOND;
+/// A fetched lease lives this long without a heartbeat.
+pub const RUN_MILLIS: i64 = 120 * SECOND;
+/// A heartbeat keeps a lease alive for at least this long.
+pub const HEARTBEAT_MILLIS: i64 = 30 * SECOND;
+/// Failures of one slot until the slot is given up.
+pub const ATTEMPTS_MAX: u16 = 3;
+/// First pause before a lost slot is tried again; doubles with each attempt.
+pub const BACKOFF_MILLIS: i64 = SECOND;
+/// Longest pause before a lost slot is tried again.
+pub const BACKOFF_MILLIS_MAX: i64 = MINUTE;
+/// How often due leases and deadlines are looked for. A look is one index read, no write.
+pub const SWEEP_MILLIS: i64 = SECOND;
+/// Rows that one sweep moves at most, so that other commands are not held up.
+pub const SWEEP_ROWS_MAX: u64 = 500;
+
+/// Answers that a task wants unless the client says otherwise.
+pub const REDUNDANCY: u16 = 3;
+/// Most answers that one task may want.
+pub const REDUNDANCY_MAX: u16 = 16;
+/// Answers without which a task has failed at its deadline.
+pub const MIN_RESPONSES: u16 = 1;
+
+/// Largest JSON or form body where nothing larger is named.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Miners per report: a subnet has up to 65,536 uids, none has had more than a few hundred.
+pub const REPORT_MINERS_MAX: usize = 8_192;
+/// Bytes per report.
+pub const REPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Reports per minute and validator.
+pub const REPORTS_PER_MINUTE: u32 = 120;
+/// Bytes of one response.
+pub const RESPONSE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of one audio input.
+pub const AUDIO_BYTES_MAX: u64 = 100 * 1024 * 1024;
+/// Bytes of one video input.
+pub const VIDEO_BYTES_MAX: u64 = 100 * 1024 * 1024;
+/// Bytes of one document input.
+pub const DOCUMENT_BYTES_MAX: u64 = 50 * 1024 * 1024;
+/// Seconds that one request body may take to arrive.
+pub const BODY_SECS_MAX: u64 = 120;
+/// Characters of a name (model, voice, file) that we store.
+pub const NAME_CHARS_MAX: usize = 120;
+
+/// Seconds that a long-poll may wait.
+pub const WAIT_SECS_MAX: i64 = 60;
+/// Long-polls that one miner may park at once; the oldest is answered empty beyond that.
+pub const POLLS_PER_MINER: usize = 64;
+/// Clients that may wait on one task at once.
+pub const WATCHERS_PER_TASK: usize = 64;
+/// Requests in flight beyond which the gate answers 503. Parked polls do not count.
+pub const IN_FLIGHT_MAX: usize = 4_096;
+/// Polls parked at once over all miners and clients.
+pub const PARKED_MAX: usize = 20_000;
+/// Rows that one page of a list holds at most.
+pub const PAGE_MAX: u64 = 200;
+/// Commands that one transaction takes at most.
+pub const BATCH_COMMANDS_MAX: usize = 512;
+/// Commands that may wait for the writer; beyond that the caller waits for room.
+pub const WRITER_QUEUE_MAX: usize = 8_192;
+/// Rows that one statement carries at most.
+pub const BATCH_ROWS_MAX: usize = 128;
+/// Leases that one call of a validator may take.
+pub const DISTRIBUTE_MAX: usize = 100;
+/// Tasks that may be open at once; beyond that submit answers 503.
+pub const OPEN_TASKS_MAX: usize = 1_000_000;
+
+/// Oldest signature that is accepted.
+pub const SIGNATURE_PAST_MILLIS: i64 = 10 * SECOND;
+/// How far ahead of our clock a signer may be.
+pub const SIGNATURE_FUTURE_MILLIS: i64 = 2 * SECOND;
+/// How long a nonce is remembered.
+pub const NONCE_MEMORY_MILLIS: i64 = 2 * MINUTE;
+/// How long the answer to an idempotency key is kept.
+pub const IDEMPOTENCY_MILLIS: i64 = DAY;
+/// Longest idempotency key, in bytes.
+pub const IDEMPOTENCY_KEY_MAX: usize = 128;
+
+/// A miner not mentioned for this long is stale.
+pub const MINER_TIMEOUT_MILLIS: i64 = 15 * MINUTE;
+/// How often stale miners are retired.
+pub const MINER_SWEEP_MILLIS: i64 = 5 * MINUTE;
+/// Capacity of a miner whose reports name none.
+pub const CAPACITY: u32 = 5;
+/// Consecutive failures after which a miner is left alone for a while.
+pub const BREAKER_FAILURES: u32 = 3;
+/// First pause of a miner that keeps failing; doubles with each further failure.
+pub const BREAKER_MILLIS: i64 = 30 * SECOND;
+/// Longest pause of a miner that keeps failing.
+pub const BREAKER_MILLIS_MAX: i64 = 30 * MINUTE;

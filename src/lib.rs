@@ -1,0 +1,2 @@
+//! Pithead.
+pub mod domain;
