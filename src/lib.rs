@@ -1,2 +1,4 @@
 //! Pithead.
 pub mod domain;
+pub mod store;
+pub mod telemetry;

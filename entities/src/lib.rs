@@ -1,1 +1,17 @@
-//! x
+//! Pithead's tables, one file each: columns only. Times are Unix milliseconds in UTC, shares and
+//! scores are millionths, states are text.
+
+pub mod api_key;
+pub mod attempt;
+pub mod evaluation;
+pub mod file;
+pub mod idempotency;
+pub mod registration;
+pub mod replay;
+pub mod report;
+pub mod response;
+pub mod score;
+pub mod slot;
+pub mod task;
+pub mod validator;
+pub mod verdict;

@@ -1,1 +1,17 @@
-//! x
+//! Migrations of Pithead's database, for SQLite and PostgreSQL. Table names are text on purpose: a
+//! migration must mean the same for ever, whatever the entities become.
+
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::*;
+
+mod m20261121_000001_main_job;
+
+/// All migrations, in order.
+#[derive(Debug)]
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261121_000001_main_job::Migration)]
+    }
+}

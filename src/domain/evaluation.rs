@@ -1,7 +1,7 @@
 //! From validators' evaluations to one score per response, the best response, and whether a task is
 //! approved.
 
-use super::ids::RegistrationId;
+use super::ids::{RegistrationId, ValidatorId};
 use super::units::{ONE, Score};
 
 /// One validator's judgement of one response. Shares 0..=1.
@@ -9,8 +9,8 @@ use super::units::{ONE, Score};
 pub struct Judgement {
     /// Which slot's response.
     pub slot: u16,
-    /// The validator's place in any fixed order; one judgement per validator and slot.
-    pub validator: usize,
+    /// Who judged; one judgement per validator and slot.
+    pub validator: ValidatorId,
     /// Accuracy, or the single score where only one was given.
     pub accuracy: Score,
     /// Whether `accuracy` is the whole score, so that our timing is not mixed in.
@@ -93,6 +93,50 @@ pub fn approved(answers: &[Answer], scored: &[Scored], quorum: usize) -> bool {
     !answers.is_empty() && answers.iter().all(|a| judged(a.slot))
 }
 
+/// Why an evaluation is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inadmissible {
+    /// The task has no response in this slot.
+    NoResponse(u16),
+    /// This validator judged this slot before, with another value.
+    Conflict(u16),
+}
+
+/// Which of the judgements are new; those that stand already, alike, are left out.
+///
+/// # Errors
+/// [`Inadmissible`] for the first that cannot be taken; then none is.
+pub fn admit(
+    answers: &[Answer],
+    stored: &[Judgement],
+    judgements: &[Judgement],
+) -> Result<Vec<Judgement>, Inadmissible> {
+    let mut new: Vec<Judgement> = Vec::with_capacity(judgements.len());
+    for judgement in judgements {
+        if !answers.iter().any(|a| a.slot == judgement.slot) {
+            return Err(Inadmissible::NoResponse(judgement.slot));
+        }
+        let same = |j: &&Judgement| j.slot == judgement.slot && j.validator == judgement.validator;
+        match stored.iter().chain(&new).find(same) {
+            None => new.push(*judgement),
+            Some(known) if known == judgement => {}
+            Some(_) => return Err(Inadmissible::Conflict(judgement.slot)),
+        }
+    }
+    Ok(new)
+}
+
+/// The best slot and all merged scores, once every response was judged by `quorum` validators.
+#[must_use]
+pub fn conclude(
+    answers: &[Answer],
+    judgements: &[Judgement],
+    quorum: usize,
+) -> Option<(Option<u16>, Vec<Scored>)> {
+    let scored = score(answers, judgements);
+    approved(answers, &scored, quorum).then(|| (best(answers, &scored), scored))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,7 +146,8 @@ mod tests {
         Answer { slot, registration: None, elapsed_millis }
     }
 
-    fn judgement(slot: u16, validator: usize, accuracy: i64) -> Judgement {
+    fn judgement(slot: u16, validator: u128, accuracy: i64) -> Judgement {
+        let validator = ValidatorId(uuid::Uuid::from_u128(validator));
         Judgement { slot, validator, accuracy: Score::clamped(accuracy), whole: false }
     }
 
@@ -127,6 +172,18 @@ mod tests {
         let whole = |slot| Judgement { whole: true, ..judgement(slot, 0, 500_000) };
         let answers = [answer(0, 900), answer(1, 300)];
         assert_eq!(best(&answers, &score(&answers, &[whole(0), whole(1)])), Some(1));
+    }
+
+    #[test]
+    fn the_same_judgement_again_is_nothing_new_and_another_one_conflicts() {
+        let answers = [answer(0, 1)];
+        let stored = [judgement(0, 7, 500_000)];
+        assert_eq!(admit(&answers, &stored, &stored), Ok(vec![]));
+        let other = [judgement(0, 7, 400_000)];
+        assert_eq!(admit(&answers, &stored, &other), Err(Inadmissible::Conflict(0)));
+        assert_eq!(admit(&answers, &[], &[other[0], stored[0]]), Err(Inadmissible::Conflict(0)));
+        let beside = [judgement(1, 7, 1)];
+        assert_eq!(admit(&answers, &stored, &beside), Err(Inadmissible::NoResponse(1)));
     }
 
     #[test]

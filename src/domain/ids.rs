@@ -75,9 +75,9 @@ uuid_id!(
     "a report id (a UUID)"
 );
 uuid_id!(
-    /// One evaluation of a response by a validator.
-    EvaluationId,
-    "an evaluation id (a UUID)"
+    /// One validator: the row that its reports and evaluations refer to.
+    ValidatorId,
+    "a validator id (a UUID)"
 );
 
 /// A miner's place in the subnet, 0..=65535. Uid 0 is valid.

@@ -1,0 +1,118 @@
+//! What was: coarse commands, each one durable and idempotent transaction, and the reads.
+//!
+//! Two implementations share this trait: [`sql`] on SQLite and PostgreSQL, and [`model`], plain
+//! maps that serve as the specification. Every command carries its own ids and `now`, so that the
+//! same sequence gives the same rows on each of them.
+//!
+//! A *refusal* (a lease lost, a key re-used) is an answer. An *error* means that the store could
+//! not do its work.
+
+pub mod command;
+pub mod model;
+pub mod read;
+pub mod sql;
+
+use async_trait::async_trait;
+
+pub use command::*;
+pub use read::*;
+
+use crate::domain::ids::{FileId, RegistrationId, TaskId, ValidatorId};
+use crate::domain::units::Millis;
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The nonce of the signed request had an effect before. Nothing was done.
+    #[error("the nonce was used before")]
+    Replayed,
+    /// The database did not answer or refused; nothing was done. Retrying may help.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// The connection broke while committing: it may have been done. Re-read before retrying.
+    #[error("the outcome is unknown: {0}")]
+    Unknown(String),
+    /// A stored row does not have the shape it should have.
+    #[error("a stored row is damaged: {0}")]
+    Corrupt(String),
+    /// The store is shutting down.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Answer of every store call.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// Durable state. See the module's docs for the contract.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Takes a new task in, with its slots queued.
+    async fn enqueue(&self, command: Enqueue) -> StoreResult<Enqueued>;
+    /// Opens leases on slots of one task; answers in the order of the grants.
+    async fn assign(&self, command: Assign) -> StoreResult<Vec<Granted>>;
+    /// Marks offered leases as fetched; says for each whether it still lived.
+    async fn fetch(&self, command: Fetch) -> StoreResult<Vec<bool>>;
+    /// Extends a lease; the new expiry, or `None` when it is lost.
+    async fn heartbeat(&self, command: Heartbeat) -> StoreResult<Option<Millis>>;
+    /// Takes an answer.
+    async fn respond(&self, command: Respond) -> StoreResult<Responded>;
+    /// Gives a lease back.
+    async fn release(&self, command: Release) -> StoreResult<Released>;
+    /// Takes a task back.
+    async fn cancel(&self, command: Cancel) -> StoreResult<Cancelled>;
+    /// Ends what is overdue: leases, then tasks. Writes nothing when nothing is.
+    async fn sweep(&self, command: Sweep) -> StoreResult<Swept>;
+    /// Takes a validator's judgements of one task's responses.
+    async fn evaluate(&self, command: Evaluate) -> StoreResult<Evaluated>;
+    /// Writes merged scores once each and adds them to the miners' records; how many were new.
+    async fn put_scores(&self, scores: Vec<ScoreRow>) -> StoreResult<u64>;
+    /// Opens (or updates) the registration of a uid and closes its predecessor.
+    async fn register(&self, command: Register) -> StoreResult<Registered>;
+    /// Writes down a validator by hotkey; its id (the older one when it was known).
+    async fn know_validator(&self, validator: ValidatorRow) -> StoreResult<ValidatorId>;
+    /// Appends a report.
+    async fn put_report(&self, command: PutReport) -> StoreResult<()>;
+    /// Writes the values agreed in a closed round.
+    async fn put_verdicts(&self, verdicts: Vec<VerdictRow>) -> StoreResult<()>;
+    /// Writes down a file whose blob is durable.
+    async fn put_file(&self, command: PutFile) -> StoreResult<()>;
+    /// Writes down a new API key.
+    async fn put_key(&self, key: KeyRow) -> StoreResult<()>;
+    /// Takes an API key back; whether it was known and valid.
+    async fn revoke_key(&self, id: String, now: Millis) -> StoreResult<bool>;
+    /// Forgets nonces, idempotency keys and reports past their time; how many rows went.
+    async fn prune(&self, before: Prune) -> StoreResult<u64>;
+
+    /// Everything that actors are rebuilt from.
+    async fn load(&self, reports_since: Millis) -> StoreResult<Loaded>;
+    /// One task with its slots and lost attempts.
+    async fn task(&self, id: TaskId) -> StoreResult<Option<TaskRecord>>;
+    /// Tasks of one owner, newest first.
+    async fn tasks(&self, page: TaskPage) -> StoreResult<Vec<TaskRecord>>;
+    /// Responses of one task, by slot.
+    async fn responses(&self, task: TaskId) -> StoreResult<Vec<ResponseRow>>;
+    /// Done tasks, oldest first, that `validator` has not judged whole.
+    async fn to_evaluate(&self, validator: ValidatorId, limit: u64)
+    -> StoreResult<Vec<TaskRecord>>;
+    /// Tasks that `validator` has judged, newest first.
+    async fn evaluated_by(
+        &self,
+        validator: ValidatorId,
+        limit: u64,
+    ) -> StoreResult<Vec<EvaluationRow>>;
+    /// Judgements of one task.
+    async fn evaluations(&self, task: TaskId) -> StoreResult<Vec<EvaluationRow>>;
+    /// One file.
+    async fn file(&self, id: FileId) -> StoreResult<Option<FileRow>>;
+    /// Whether this registration or validator holds or held a lease on a task whose input is this
+    /// file.
+    async fn file_is_assigned(&self, file: FileId, holder: Holder) -> StoreResult<bool>;
+    /// All API keys.
+    async fn keys(&self) -> StoreResult<Vec<KeyRow>>;
+    /// One registration, open or closed.
+    async fn registration(&self, id: RegistrationId) -> StoreResult<Option<RegistrationRow>>;
+    /// Whether the database answers.
+    async fn ping(&self) -> StoreResult<()>;
+    /// Finishes what waits and lets go of the database.
+    async fn close(&self);
+}

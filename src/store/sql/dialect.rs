@@ -1,0 +1,140 @@
+//! The little that differs between SQLite and PostgreSQL, and the one shape of statement that group
+//! commit needs: `WITH v(..) AS (VALUES ..)` followed by whatever uses `v`.
+//!
+//! Rows go out in chunks whose sizes are powers of two. So few distinct texts are prepared, and the
+//! driver's statement cache serves nearly all of them.
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
+
+use crate::domain::limits::BATCH_ROWS_MAX;
+
+/// Type of a column of `v`; PostgreSQL wants it said.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Cast {
+    Uuid,
+    Int,
+    Big,
+    Text,
+}
+
+impl Cast {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Uuid => "uuid",
+            Self::Int => "integer",
+            Self::Big => "bigint",
+            Self::Text => "text",
+        }
+    }
+}
+
+/// Columns of `v` and the statement that uses it.
+pub(super) struct Batch {
+    pub(super) columns: &'static [(&'static str, Cast)],
+    pub(super) body: &'static str,
+}
+
+impl Batch {
+    /// Runs the statement over all rows and collects what it returns.
+    pub(super) async fn run(
+        &self,
+        db: &impl ConnectionTrait,
+        rows: Vec<Vec<Value>>,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        let mut returned = Vec::with_capacity(rows.len());
+        let mut left = rows.into_iter();
+        while left.len() > 0 {
+            let size = chunk(left.len());
+            let backend = db.get_database_backend();
+            let values: Vec<Value> = left.by_ref().take(size).flatten().collect();
+            let statement =
+                Statement::from_sql_and_values(backend, self.text(backend, size), values);
+            returned.extend(db.query_all_raw(statement).await?);
+        }
+        Ok(returned)
+    }
+
+    fn text(&self, backend: DbBackend, rows: usize) -> String {
+        let mut text = String::with_capacity(64 + rows * self.columns.len() * 5 + self.body.len());
+        text.push_str("WITH v(");
+        for (place, (name, _)) in self.columns.iter().enumerate() {
+            if place > 0 {
+                text.push(',');
+            }
+            text.push_str(name);
+        }
+        text.push_str(") AS (VALUES ");
+        let mut number = 0;
+        for row in 0..rows {
+            text.push_str(if row > 0 { ",(" } else { "(" });
+            for (place, (_, cast)) in self.columns.iter().enumerate() {
+                if place > 0 {
+                    text.push(',');
+                }
+                number += 1;
+                text.push('$');
+                text.push_str(&number.to_string());
+                // The first row's types are the column's types.
+                if row == 0 && backend == DbBackend::Postgres {
+                    text.push_str("::");
+                    text.push_str(cast.name());
+                }
+            }
+            text.push(')');
+        }
+        text.push_str(") ");
+        text.push_str(self.body);
+        text
+    }
+}
+
+/// The largest power of two that fits both what is left and one statement.
+fn chunk(left: usize) -> usize {
+    let most = left.min(BATCH_ROWS_MAX);
+    1 << (usize::BITS - 1 - most.leading_zeros())
+}
+
+/// Splits rows for `insert_many` in the same way.
+pub(super) fn chunks<T>(rows: Vec<T>) -> Vec<Vec<T>> {
+    let mut chunks = Vec::new();
+    let mut left = rows.into_iter();
+    while left.len() > 0 {
+        let size = chunk(left.len());
+        chunks.push(left.by_ref().take(size).collect());
+    }
+    chunks
+}
+
+/// One plain statement with numbered parameters.
+pub(super) fn statement(
+    db: &impl ConnectionTrait,
+    text: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Statement {
+    Statement::from_sql_and_values(db.get_database_backend(), text, values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_go_out_in_powers_of_two() {
+        let sizes: Vec<_> = chunks((0..300).collect()).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [128, 128, 32, 8, 4]);
+    }
+
+    #[test]
+    fn only_postgresql_is_told_the_types() {
+        let batch =
+            Batch { columns: &[("a", Cast::Uuid), ("b", Cast::Int)], body: "SELECT a FROM v" };
+        assert_eq!(
+            batch.text(DbBackend::Sqlite, 2),
+            "WITH v(a,b) AS (VALUES ($1,$2),($3,$4)) SELECT a FROM v"
+        );
+        assert_eq!(
+            batch.text(DbBackend::Postgres, 1),
+            "WITH v(a,b) AS (VALUES ($1::uuid,$2::integer)) SELECT a FROM v"
+        );
+    }
+}

@@ -1,0 +1,386 @@
+//! Leases that end without an answer, and tasks that end early: release, sweep, cancel, and the
+//! closing of a registration. All lose leases in the same way.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use pithead_entities as e;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryResult, Set,
+};
+use uuid::Uuid;
+
+use super::dialect::{Batch, Cast, statement};
+use super::row::{self, get, holder, small, token};
+use super::settle::{self, Ended, LostLease, Moves, Standings};
+use super::writer::Waiting;
+use crate::domain::ids::{LeaseToken, RegistrationId, TaskId};
+use crate::domain::lease::{AfterLoss, LeasePolicy, LossReason};
+use crate::domain::task::{SlotState, TaskState};
+use crate::domain::units::Millis;
+use crate::store::*;
+
+/// A live lease as read, before it is lost.
+struct Live {
+    token: LeaseToken,
+    holder: Holder,
+    offered: bool,
+    failures: u16,
+    granted_at: Option<i64>,
+    fetched_at: Option<i64>,
+}
+
+const LIVE_COLUMNS: &str = "slot.task_id, slot.slot, slot.attempt, slot.holder_kind, slot.holder, \
+                            slot.state, slot.failures, slot.granted_at, slot.fetched_at";
+
+fn read_live(row: &QueryResult) -> StoreResult<Live> {
+    let (kind, id): (String, Uuid) = (get(row, 3)?, get(row, 4)?);
+    Ok(Live {
+        token: token(get(row, 0)?, get(row, 1)?, get(row, 2)?)?,
+        holder: holder(&kind, id)?,
+        offered: get::<String>(row, 5)? == SlotState::Offered.as_str(),
+        failures: small("failures", get(row, 6)?)?,
+        granted_at: get(row, 7)?,
+        fetched_at: get(row, 8)?,
+    })
+}
+
+/// A lease to end, and how.
+struct Loss {
+    live: Live,
+    reason: LossReason,
+    policy: LeasePolicy,
+    now: Millis,
+}
+
+const LOSE: Batch = Batch {
+    columns: &[
+        ("task_id", Cast::Uuid),
+        ("slot", Cast::Int),
+        ("attempt", Cast::Int),
+        ("state", Cast::Text),
+        ("failures", Cast::Int),
+        ("not_before", Cast::Big),
+    ],
+    body: "UPDATE slot SET state = v.state, failures = v.failures, not_before = v.not_before, \
+           holder_kind = NULL, holder = NULL, granted_at = NULL, fetched_at = NULL, \
+           expires_at = NULL FROM v \
+           WHERE slot.task_id = v.task_id AND slot.slot = v.slot AND slot.attempt = v.attempt \
+           AND slot.state IN ('offered','running') RETURNING slot.task_id",
+};
+
+/// Ends these leases: slots back in the queue or given up, attempts written down, counters moved,
+/// tasks settled. Answers in the order given.
+async fn lose(tx: &DatabaseTransaction, losses: Vec<Loss>) -> StoreResult<Vec<Lost>> {
+    let mut rows = Vec::with_capacity(losses.len());
+    let mut moves = Moves::new();
+    let mut ended: BTreeMap<TaskId, Ended> = BTreeMap::new();
+    let (mut attempts, mut lost) = (Vec::new(), Vec::new());
+    for Loss { live, reason, policy, now } in losses {
+        let failures = live.failures.saturating_add(reason.is_failure().into());
+        let after = policy.after_loss(live.token, reason, failures, now);
+        let (state, not_before, retry_at) = match after {
+            AfterLoss::Retry(at) => (SlotState::Queued, at, Some(at)),
+            AfterLoss::GiveUp => (SlotState::Failed, now, None),
+        };
+        if retry_at.is_none() {
+            let ended = ended.entry(live.token.task).or_default();
+            ended.failed += 1;
+            ended.now = now;
+        }
+        let token = live.token;
+        rows.push(vec![
+            token.task.0.into(),
+            i32::from(token.slot).into(),
+            i32::from(token.attempt).into(),
+            state.as_str().into(),
+            i32::from(failures).into(),
+            not_before.0.into(),
+        ]);
+        settle::count(&mut moves, live.holder, Some(reason));
+        let standing =
+            Standing { state: TaskState::Open, answered: 0, failed: 0, freed: Vec::new() };
+        lost.push(Lost { token, holder: live.holder, reason, retry_at, standing });
+        attempts.push(LostLease {
+            token,
+            holder: live.holder,
+            reason,
+            granted_at: live.granted_at,
+            fetched_at: live.fetched_at,
+            ended_at: now,
+        });
+    }
+    let expected = rows.len();
+    if LOSE.run(tx, rows).await?.len() != expected {
+        return Err(StoreError::Unavailable("a lease changed under its lock".to_owned()));
+    }
+    settle::write_attempts(tx, attempts).await?;
+    let settled = settle::settle(tx, &ended, &mut moves).await?;
+    settle::write_moves(tx, moves).await?;
+    let rest: BTreeSet<_> =
+        lost.iter().map(|l| l.token.task).filter(|id| !settled.contains_key(id)).collect();
+    let rest = settle::standings(tx, rest.into_iter()).await?;
+    for lost in &mut lost {
+        let id = lost.token.task;
+        if let Some(standing) = settled.get(&id).or_else(|| rest.get(&id)) {
+            lost.standing = standing.clone();
+        }
+    }
+    Ok(lost)
+}
+
+const FIND: Batch = Batch {
+    columns: &[
+        ("task_id", Cast::Uuid),
+        ("slot", Cast::Int),
+        ("attempt", Cast::Int),
+        ("holder", Cast::Uuid),
+    ],
+    body: "SELECT slot.task_id, slot.slot, slot.attempt, slot.holder_kind, slot.holder, \
+           slot.state, slot.failures, slot.granted_at, slot.fetched_at FROM slot \
+           JOIN v ON v.task_id = slot.task_id AND v.slot = slot.slot \
+           WHERE slot.attempt = v.attempt AND slot.holder = v.holder \
+           AND slot.state IN ('offered','running')",
+};
+
+/// Gives leases back, one per task.
+pub(super) async fn release(
+    tx: &DatabaseTransaction,
+    waiting: &mut [Waiting<Release, Released>],
+) -> StoreResult<()> {
+    let row = |c: &Release| {
+        vec![
+            c.token.task.0.into(),
+            i32::from(c.token.slot).into(),
+            i32::from(c.token.attempt).into(),
+            c.holder.id().into(),
+        ]
+    };
+    let rows: Vec<_> = waiting.iter().filter(|w| w.is_open()).map(|w| row(&w.command)).collect();
+    let mut live = HashMap::new();
+    for row in FIND.run(tx, rows).await? {
+        let found = read_live(&row)?;
+        live.insert(found.token, found);
+    }
+    let mut losses = Vec::new();
+    for waiting in waiting.iter_mut().filter(|w| w.is_open()) {
+        let command = &waiting.command;
+        match live.remove(&command.token) {
+            Some(live) => losses.push(Loss {
+                live,
+                reason: command.reason,
+                policy: command.policy,
+                now: command.now,
+            }),
+            None => waiting.answer(Released::Lost),
+        }
+    }
+    let mut lost: HashMap<_, _> =
+        lose(tx, losses).await?.into_iter().map(|lost| (lost.token, lost)).collect();
+    for waiting in waiting.iter_mut().filter(|w| w.is_open()) {
+        if let Some(lost) = lost.remove(&waiting.command.token) {
+            waiting.answer(Released::Done(lost));
+        }
+    }
+    Ok(())
+}
+
+/// Ends due leases, then due tasks.
+pub(super) async fn sweep(
+    tx: &DatabaseTransaction,
+    waiting: &mut [Waiting<Sweep, Swept>],
+) -> StoreResult<()> {
+    for waiting in waiting {
+        let Sweep { now, policy, rows_max } = waiting.command;
+        let limit = i64::try_from(rows_max).unwrap_or(i64::MAX);
+        let due = format!(
+            "SELECT {LIVE_COLUMNS} FROM slot WHERE state IN ('offered','running') \
+             AND expires_at <= $1 ORDER BY expires_at, task_id, slot LIMIT $2"
+        );
+        let mut losses = Vec::new();
+        for row in tx.query_all_raw(statement(tx, &due, [now.0.into(), limit.into()])).await? {
+            let live = read_live(&row)?;
+            let offered = live.offered;
+            let reason = if offered { LossReason::OfferExpired } else { LossReason::RunExpired };
+            losses.push(Loss { live, reason, policy, now });
+        }
+        let mut lost = lose(tx, losses).await?;
+        lost.sort_by_key(|lost| lost.token);
+        let overdue = overdue(tx, now, limit).await?;
+        waiting.answer(Swept { lost, overdue });
+    }
+    Ok(())
+}
+
+// The same rule as `domain::task::settle_late`.
+const END_LATE: &str = "UPDATE task SET \
+    state = CASE WHEN answered >= min_responses THEN 'done' ELSE 'expired' END, finished_at = $1 \
+    WHERE state = 'open' AND id IN (SELECT id FROM task WHERE state = 'open' AND deadline <= $1 \
+    ORDER BY deadline, id LIMIT $2) RETURNING id, state, answered, failed, slots";
+
+async fn overdue(tx: &DatabaseTransaction, now: Millis, limit: i64) -> StoreResult<Vec<Overdue>> {
+    let rows = tx.query_all_raw(statement(tx, END_LATE, [now.0.into(), limit.into()])).await?;
+    end_tasks(tx, rows, now).await.map(|standings| {
+        let mut overdue: Vec<_> =
+            standings.into_iter().map(|(task, standing)| Overdue { task, standing }).collect();
+        overdue.sort_by_key(|overdue| overdue.task);
+        overdue
+    })
+}
+
+/// Reads tasks that an update just ended, and ends their slots.
+async fn end_tasks(
+    tx: &DatabaseTransaction,
+    rows: Vec<QueryResult>,
+    now: Millis,
+) -> StoreResult<Standings> {
+    let mut standings = Standings::new();
+    for row in rows {
+        let (id, standing, _) = settle::read_standing(&row)?;
+        standings.insert(id, standing);
+    }
+    let over = standings.keys().map(|&id| (id, now)).collect();
+    let mut moves = Moves::new();
+    settle::supersede(tx, over, &mut standings, &mut moves).await?;
+    settle::write_moves(tx, moves).await?;
+    Ok(standings)
+}
+
+const CANCEL: &str = "UPDATE task SET state = 'cancelled', finished_at = $1 \
+    WHERE id = $2 AND owner = $3 AND state = 'open' RETURNING id, state, answered, failed, slots";
+
+/// Takes tasks back. Cancelling what is cancelled is no error.
+pub(super) async fn cancel(
+    tx: &DatabaseTransaction,
+    waiting: &mut [Waiting<Cancel, Cancelled>],
+) -> StoreResult<()> {
+    for waiting in waiting {
+        let Cancel { task, owner, now } = waiting.command.clone();
+        let values = [now.0.into(), task.0.into(), owner.clone().into()];
+        let rows = tx.query_all_raw(statement(tx, CANCEL, values)).await?;
+        if let Some(standing) = end_tasks(tx, rows, now).await?.remove(&task) {
+            waiting.answer(Cancelled::Done(standing));
+            continue;
+        }
+        let found = e::task::Entity::find_by_id(task.0)
+            .filter(e::task::Column::Owner.eq(owner))
+            .one(tx)
+            .await?;
+        waiting.answer(match found.map(row::task).transpose()? {
+            None => Cancelled::NotFound,
+            Some(found) if found.state == TaskState::Cancelled => Cancelled::Done(Standing {
+                state: found.state,
+                answered: found.answered,
+                failed: found.failed,
+                freed: Vec::new(),
+            }),
+            Some(found) => Cancelled::Ended(found.state),
+        });
+    }
+    Ok(())
+}
+
+/// Opens a uid's registration, or brings it up to date, and closes the others of that uid.
+pub(super) async fn register(
+    tx: &DatabaseTransaction,
+    waiting: &mut [Waiting<Register, Registered>],
+) -> StoreResult<()> {
+    for waiting in waiting {
+        let command = waiting.command.clone();
+        let (mut closed, mut lost) = (Vec::new(), Vec::new());
+        let open = e::registration::Entity::find()
+            .filter(e::registration::Column::Netuid.eq(i32::from(command.netuid)))
+            .filter(e::registration::Column::Uid.eq(i32::from(command.uid.0)))
+            .filter(e::registration::Column::ClosedAt.is_null())
+            .one(tx)
+            .await?;
+        if let Some(open) = open {
+            let known =
+                open.registered_block == command.registered_block || command.registered_block == 0;
+            if open.hotkey == command.hotkey.as_str() && known {
+                let row = update(tx, open, &command).await?;
+                waiting.answer(Registered { row, closed, lost });
+                continue;
+            }
+            lost = close(tx, RegistrationId(open.id), &command).await?;
+            closed.push(RegistrationId(open.id));
+        }
+        let row = open_new(tx, &command).await?;
+        waiting.answer(Registered { row, closed, lost });
+    }
+    Ok(())
+}
+
+async fn update(
+    tx: &DatabaseTransaction,
+    open: e::registration::Model,
+    command: &Register,
+) -> StoreResult<RegistrationRow> {
+    let capacity = i32::try_from(command.capacity).unwrap_or(i32::MAX);
+    let coldkey =
+        command.coldkey.as_ref().map(ToString::to_string).or_else(|| open.coldkey.clone());
+    if open.capacity == capacity && open.coldkey == coldkey {
+        return row::registration(open);
+    }
+    let change = e::registration::ActiveModel {
+        id: Set(open.id),
+        capacity: Set(capacity),
+        coldkey: Set(coldkey),
+        ..Default::default()
+    };
+    row::registration(e::registration::Entity::update(change).exec(tx).await?)
+}
+
+async fn close(
+    tx: &DatabaseTransaction,
+    id: RegistrationId,
+    command: &Register,
+) -> StoreResult<Vec<Lost>> {
+    // Closings are rare, and live leases are few: a look through their index will do.
+    let held = format!(
+        "SELECT {LIVE_COLUMNS} FROM slot WHERE state IN ('offered','running') AND holder = $1 \
+         ORDER BY task_id, slot"
+    );
+    let mut losses = Vec::new();
+    for row in tx.query_all_raw(statement(tx, &held, [id.0.into()])).await? {
+        let live = read_live(&row)?;
+        let (policy, now) = (command.policy, command.now);
+        losses.push(Loss { live, reason: LossReason::Retired, policy, now });
+    }
+    let lost = lose(tx, losses).await?;
+    let change = e::registration::ActiveModel {
+        id: Set(id.0),
+        closed_at: Set(Some(command.now.0)),
+        ..Default::default()
+    };
+    e::registration::Entity::update(change).exec(tx).await?;
+    Ok(lost)
+}
+
+/// A registration that was closed and comes back (hotkeys swapped to and fro while the block is not
+/// known) is opened again with its record.
+async fn open_new(tx: &DatabaseTransaction, command: &Register) -> StoreResult<RegistrationRow> {
+    use e::registration::Column;
+    let fresh = e::registration::ActiveModel {
+        id: Set(command.id.0),
+        netuid: Set(command.netuid.into()),
+        uid: Set(command.uid.0.into()),
+        hotkey: Set(command.hotkey.to_string()),
+        registered_block: Set(command.registered_block),
+        coldkey: Set(command.coldkey.as_ref().map(ToString::to_string)),
+        capacity: Set(i32::try_from(command.capacity).unwrap_or(i32::MAX)),
+        live: Set(0),
+        answered: Set(0),
+        lost: Set(0),
+        scored: Set(0),
+        score_sum: Set(0),
+        opened_at: Set(command.now.0),
+        closed_at: Set(None),
+    };
+    let identity = [Column::Netuid, Column::Uid, Column::Hotkey, Column::RegisteredBlock];
+    let mut again = OnConflict::columns(identity);
+    again.update_columns([Column::Coldkey, Column::Capacity, Column::OpenedAt, Column::ClosedAt]);
+    let row =
+        e::registration::Entity::insert(fresh).on_conflict(again).exec_with_returning(tx).await?;
+    row::registration(row)
+}

@@ -1,0 +1,231 @@
+//! The store on SQLite and PostgreSQL: the same statements, through SeaORM.
+//!
+//! Writes go through one [`writer`] with group commit; reads have a pool of their own. On SQLite the
+//! writer's connection is the only one that may write.
+
+mod connect;
+mod dialect;
+mod end;
+mod enqueue;
+mod evaluate;
+mod lease;
+mod nonce;
+mod reads;
+mod records;
+mod respond;
+mod row;
+mod settle;
+mod writer;
+
+use std::sync::Mutex;
+use std::thread;
+
+use async_trait::async_trait;
+use pithead_entities as e;
+use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait};
+use tokio::sync::oneshot;
+
+pub use connect::Location;
+use writer::{PutScores, PutVerdicts, RevokeKey, Writer};
+
+use super::*;
+
+/// See the module's docs.
+pub struct SqlStore {
+    readers: DatabaseConnection,
+    writer: Mutex<Option<Writer>>,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+    // Dropped last: only then may another process come.
+    lock: Mutex<Option<connect::Lock>>,
+}
+
+impl SqlStore {
+    /// Locks, opens and migrates the database, and starts the writer's thread.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with the reason.
+    pub async fn open(location: Location) -> StoreResult<Self> {
+        let lock = location.lock().await?;
+        let (writer, jobs) = Writer::new();
+        let (ready, opened) = oneshot::channel();
+        let at = location.clone();
+        let run = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let Ok(runtime) = runtime else { return };
+            runtime.block_on(async move {
+                let opened = async {
+                    migrate(&at).await?;
+                    at.writer().await
+                };
+                match opened.await {
+                    Ok(db) => {
+                        ready.send(Ok(())).ok();
+                        writer::run(db, jobs).await;
+                    }
+                    Err(error) => {
+                        ready.send(Err(error)).ok();
+                    }
+                }
+            });
+        };
+        let spawned = thread::Builder::new().name("pithead-writer".to_owned()).spawn(run);
+        let thread = spawned.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        opened.await.map_err(|_| StoreError::Closed)??;
+        Ok(Self {
+            readers: location.readers().await?,
+            writer: Mutex::new(Some(writer)),
+            thread: Mutex::new(Some(thread)),
+            lock: Mutex::new(Some(lock)),
+        })
+    }
+
+    /// The pool that reads, for queries that only operators make.
+    #[must_use]
+    pub const fn readers(&self) -> &DatabaseConnection {
+        &self.readers
+    }
+
+    async fn commit<C: writer::Command>(&self, command: C) -> StoreResult<C::Answer> {
+        let writer = self.writer.lock().map(|writer| writer.clone());
+        let writer = writer.ok().flatten().ok_or(StoreError::Closed)?;
+        writer.commit(command).await
+    }
+}
+
+/// Brings the schema of a database up to date.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] with the reason.
+pub async fn migrate(location: &Location) -> StoreResult<()> {
+    // Two connections: PostgreSQL's migrations hold a row lock on one and run on the other.
+    let db = location.migrator().await?;
+    let migrated = connect::migrate(&db).await;
+    db.close().await?;
+    migrated
+}
+
+#[async_trait]
+impl Store for SqlStore {
+    async fn enqueue(&self, command: Enqueue) -> StoreResult<Enqueued> {
+        self.commit(command).await
+    }
+    async fn assign(&self, command: Assign) -> StoreResult<Vec<Granted>> {
+        self.commit(command).await
+    }
+    async fn fetch(&self, command: Fetch) -> StoreResult<Vec<bool>> {
+        self.commit(command).await
+    }
+    async fn heartbeat(&self, command: Heartbeat) -> StoreResult<Option<Millis>> {
+        self.commit(command).await
+    }
+    async fn respond(&self, command: Respond) -> StoreResult<Responded> {
+        self.commit(command).await
+    }
+    async fn release(&self, command: Release) -> StoreResult<Released> {
+        self.commit(command).await
+    }
+    async fn cancel(&self, command: Cancel) -> StoreResult<Cancelled> {
+        self.commit(command).await
+    }
+    async fn sweep(&self, command: Sweep) -> StoreResult<Swept> {
+        if !reads::anything_due(&self.readers, command.now).await? {
+            return Ok(Swept::default());
+        }
+        self.commit(command).await
+    }
+    async fn evaluate(&self, command: Evaluate) -> StoreResult<Evaluated> {
+        self.commit(command).await
+    }
+    async fn put_scores(&self, scores: Vec<ScoreRow>) -> StoreResult<u64> {
+        self.commit(PutScores(scores)).await
+    }
+    async fn register(&self, command: Register) -> StoreResult<Registered> {
+        self.commit(command).await
+    }
+    async fn know_validator(&self, validator: ValidatorRow) -> StoreResult<ValidatorId> {
+        self.commit(validator).await
+    }
+    async fn put_report(&self, command: PutReport) -> StoreResult<()> {
+        self.commit(command).await
+    }
+    async fn put_verdicts(&self, verdicts: Vec<VerdictRow>) -> StoreResult<()> {
+        if verdicts.is_empty() {
+            return Ok(());
+        }
+        self.commit(PutVerdicts(verdicts)).await
+    }
+    async fn put_file(&self, command: PutFile) -> StoreResult<()> {
+        self.commit(command).await
+    }
+    async fn put_key(&self, key: KeyRow) -> StoreResult<()> {
+        self.commit(key).await
+    }
+    async fn revoke_key(&self, id: String, now: Millis) -> StoreResult<bool> {
+        self.commit(RevokeKey(id, now)).await
+    }
+    async fn prune(&self, before: Prune) -> StoreResult<u64> {
+        if !reads::anything_old(&self.readers, before).await? {
+            return Ok(0);
+        }
+        self.commit(before).await
+    }
+
+    async fn load(&self, reports_since: Millis) -> StoreResult<Loaded> {
+        reads::load(&self.readers, reports_since).await
+    }
+    async fn task(&self, id: TaskId) -> StoreResult<Option<TaskRecord>> {
+        reads::task(&self.readers, id).await
+    }
+    async fn tasks(&self, page: TaskPage) -> StoreResult<Vec<TaskRecord>> {
+        reads::tasks(&self.readers, page).await
+    }
+    async fn responses(&self, task: TaskId) -> StoreResult<Vec<ResponseRow>> {
+        reads::responses(&self.readers, task).await
+    }
+    async fn to_evaluate(
+        &self,
+        validator: ValidatorId,
+        limit: u64,
+    ) -> StoreResult<Vec<TaskRecord>> {
+        reads::to_evaluate(&self.readers, validator, limit).await
+    }
+    async fn evaluated_by(
+        &self,
+        validator: ValidatorId,
+        limit: u64,
+    ) -> StoreResult<Vec<EvaluationRow>> {
+        reads::evaluated_by(&self.readers, validator, limit).await
+    }
+    async fn evaluations(&self, task: TaskId) -> StoreResult<Vec<EvaluationRow>> {
+        reads::evaluations(&self.readers, task).await
+    }
+    async fn file(&self, id: FileId) -> StoreResult<Option<FileRow>> {
+        reads::file(&self.readers, id).await
+    }
+    async fn file_is_assigned(&self, file: FileId, holder: Holder) -> StoreResult<bool> {
+        reads::file_is_assigned(&self.readers, file, holder).await
+    }
+    async fn keys(&self) -> StoreResult<Vec<KeyRow>> {
+        let keys = e::api_key::Entity::find().all(&self.readers).await?;
+        keys.into_iter().map(row::key).collect()
+    }
+    async fn registration(&self, id: RegistrationId) -> StoreResult<Option<RegistrationRow>> {
+        let found = e::registration::Entity::find_by_id(id.0).one(&self.readers).await?;
+        found.map(row::registration).transpose()
+    }
+    async fn ping(&self) -> StoreResult<()> {
+        Ok(self.readers.execute_unprepared("SELECT 1").await.map(|_| ())?)
+    }
+    async fn close(&self) {
+        let writer = self.writer.lock().ok().and_then(|mut writer| writer.take());
+        drop(writer);
+        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
+        if let Some(thread) = thread {
+            tokio::task::spawn_blocking(move || thread.join().ok()).await.ok();
+        }
+        if let Err(error) = self.readers.close_by_ref().await {
+            tracing::warn!(%error, "closing the database failed");
+        }
+        drop(self.lock.lock().ok().and_then(|mut lock| lock.take()));
+    }
+}

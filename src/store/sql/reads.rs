@@ -1,0 +1,236 @@
+//! The reads: by key, by page, and everything at start.
+
+use std::collections::BTreeMap;
+
+use pithead_entities as e;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use uuid::Uuid;
+
+use super::dialect::statement;
+use super::row::{self, get};
+use crate::domain::ids::{FileId, TaskId, ValidatorId};
+use crate::domain::task::TaskState;
+use crate::domain::units::Millis;
+use crate::store::*;
+
+/// Ids per `IN` list: few distinct statement texts, far below every bind limit.
+const IN_MAX: usize = 500;
+
+/// Adds slots and lost attempts to tasks.
+async fn complete(
+    db: &impl ConnectionTrait,
+    tasks: Vec<e::task::Model>,
+) -> StoreResult<Vec<TaskRecord>> {
+    let ids: Vec<Uuid> = tasks.iter().map(|task| task.id).collect();
+    let mut slots: BTreeMap<Uuid, Vec<SlotRow>> = BTreeMap::new();
+    let mut attempts: BTreeMap<Uuid, Vec<AttemptRow>> = BTreeMap::new();
+    for ids in ids.chunks(IN_MAX) {
+        let rows = e::slot::Entity::find()
+            .filter(e::slot::Column::TaskId.is_in(ids.iter().copied()))
+            .order_by_asc(e::slot::Column::TaskId)
+            .order_by_asc(e::slot::Column::Slot);
+        for model in rows.all(db).await? {
+            slots.entry(model.task_id).or_default().push(row::slot(&model)?);
+        }
+        let rows = e::attempt::Entity::find()
+            .filter(e::attempt::Column::TaskId.is_in(ids.iter().copied()))
+            .order_by_asc(e::attempt::Column::TaskId)
+            .order_by_asc(e::attempt::Column::Slot)
+            .order_by_asc(e::attempt::Column::Attempt);
+        for model in rows.all(db).await? {
+            attempts.entry(model.task_id).or_default().push(row::attempt(&model)?);
+        }
+    }
+    let whole = |model: e::task::Model| {
+        let mut record = row::task(model)?;
+        record.slots = slots.remove(&record.task.id.0).unwrap_or_default();
+        record.attempts = attempts.remove(&record.task.id.0).unwrap_or_default();
+        Ok(record)
+    };
+    tasks.into_iter().map(whole).collect()
+}
+
+pub(super) async fn task(db: &DatabaseConnection, id: TaskId) -> StoreResult<Option<TaskRecord>> {
+    let found = e::task::Entity::find_by_id(id.0).one(db).await?;
+    Ok(complete(db, found.into_iter().collect()).await?.pop())
+}
+
+pub(super) async fn tasks(db: &DatabaseConnection, page: TaskPage) -> StoreResult<Vec<TaskRecord>> {
+    use e::task::Column;
+    let mut query = e::task::Entity::find().order_by_desc(Column::Id).limit(page.limit);
+    if let Some(owner) = page.owner {
+        query = query.filter(Column::Owner.eq(owner));
+    }
+    if !page.states.is_empty() {
+        query = query.filter(Column::State.is_in(page.states.iter().map(|s| s.as_str())));
+    }
+    if let Some(kind) = page.kind {
+        query = query.filter(Column::Kind.eq(kind));
+    }
+    if let Some(before) = page.before {
+        query = query.filter(Column::Id.lt(before.0));
+    }
+    complete(db, query.all(db).await?).await
+}
+
+pub(super) async fn responses(
+    db: &DatabaseConnection,
+    task: TaskId,
+) -> StoreResult<Vec<ResponseRow>> {
+    let rows = e::response::Entity::find()
+        .filter(e::response::Column::TaskId.eq(task.0))
+        .order_by_asc(e::response::Column::Slot);
+    rows.all(db).await?.into_iter().map(row::response).collect()
+}
+
+pub(super) async fn to_evaluate(
+    db: &DatabaseConnection,
+    validator: ValidatorId,
+    limit: u64,
+) -> StoreResult<Vec<TaskRecord>> {
+    // Walks the partial index of done tasks; an approved task leaves it.
+    let text = "SELECT task.id FROM task WHERE task.state = 'done' AND EXISTS ( \
+                SELECT 1 FROM response r WHERE r.task_id = task.id AND NOT EXISTS ( \
+                SELECT 1 FROM evaluation x WHERE x.task_id = r.task_id AND x.slot = r.slot \
+                AND x.validator_id = $1)) ORDER BY task.id LIMIT $2";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut ids: Vec<Uuid> = Vec::new();
+    for row in db.query_all_raw(statement(db, text, [validator.0.into(), limit.into()])).await? {
+        ids.push(get(&row, 0)?);
+    }
+    let rows = e::task::Entity::find()
+        .filter(e::task::Column::Id.is_in(ids))
+        .order_by_asc(e::task::Column::Id);
+    complete(db, rows.all(db).await?).await
+}
+
+pub(super) async fn evaluated_by(
+    db: &DatabaseConnection,
+    validator: ValidatorId,
+    limit: u64,
+) -> StoreResult<Vec<EvaluationRow>> {
+    let rows = e::evaluation::Entity::find()
+        .filter(e::evaluation::Column::ValidatorId.eq(validator.0))
+        .order_by_desc(e::evaluation::Column::CreatedAt)
+        .order_by_desc(e::evaluation::Column::TaskId)
+        .order_by_asc(e::evaluation::Column::Slot)
+        .limit(limit);
+    rows.all(db).await?.iter().map(row::evaluation).collect()
+}
+
+pub(super) async fn evaluations(
+    db: &DatabaseConnection,
+    task: TaskId,
+) -> StoreResult<Vec<EvaluationRow>> {
+    let rows = e::evaluation::Entity::find()
+        .filter(e::evaluation::Column::TaskId.eq(task.0))
+        .order_by_asc(e::evaluation::Column::Slot)
+        .order_by_asc(e::evaluation::Column::ValidatorId);
+    rows.all(db).await?.iter().map(row::evaluation).collect()
+}
+
+pub(super) async fn file(db: &DatabaseConnection, id: FileId) -> StoreResult<Option<FileRow>> {
+    e::file::Entity::find_by_id(id.0).one(db).await?.map(row::file).transpose()
+}
+
+pub(super) async fn file_is_assigned(
+    db: &DatabaseConnection,
+    file: FileId,
+    holder: Holder,
+) -> StoreResult<bool> {
+    let text = "SELECT 1 FROM task JOIN slot ON slot.task_id = task.id \
+                WHERE task.input_file = $1 AND slot.holder = $2 LIMIT 1";
+    let values = [file.0.into(), holder.id().into()];
+    Ok(db.query_one_raw(statement(db, text, values)).await?.is_some())
+}
+
+/// Whether a sweep would find anything: one look into each partial index.
+pub(super) async fn anything_due(db: &DatabaseConnection, now: Millis) -> StoreResult<bool> {
+    for text in [
+        "SELECT 1 FROM slot WHERE state IN ('offered','running') AND expires_at <= $1 LIMIT 1",
+        "SELECT 1 FROM task WHERE state = 'open' AND deadline <= $1 LIMIT 1",
+    ] {
+        if db.query_one_raw(statement(db, text, [now.0.into()])).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether there is anything to forget.
+pub(super) async fn anything_old(db: &DatabaseConnection, prune: Prune) -> StoreResult<bool> {
+    for (text, before) in [
+        ("SELECT 1 FROM replay WHERE seen_at < $1 LIMIT 1", prune.nonces),
+        ("SELECT 1 FROM idempotency WHERE created_at < $1 LIMIT 1", prune.idempotency),
+        ("SELECT 1 FROM report WHERE received_at < $1 LIMIT 1", prune.reports),
+    ] {
+        if db.query_one_raw(statement(db, text, [before.0.into()])).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+pub(super) async fn load(db: &DatabaseConnection, since: Millis) -> StoreResult<Loaded> {
+    let registrations = e::registration::Entity::find()
+        .filter(e::registration::Column::ClosedAt.is_null())
+        .order_by_asc(e::registration::Column::Uid);
+    let validators = e::validator::Entity::find().order_by_asc(e::validator::Column::Id);
+    let tasks = e::task::Entity::find()
+        .filter(e::task::Column::State.eq(TaskState::Open.as_str()))
+        .order_by_asc(e::task::Column::Id);
+    let verdicts = e::verdict::Entity::find().order_by_asc(e::verdict::Column::Uid);
+    let validators: Vec<_> =
+        validators.all(db).await?.iter().map(row::validator).collect::<Result<_, _>>()?;
+    let mut reports = Vec::new();
+    for validator in &validators {
+        reports.extend(newest_reports(db, validator.id, since).await?);
+    }
+    Ok(Loaded {
+        registrations: registrations
+            .all(db)
+            .await?
+            .into_iter()
+            .map(row::registration)
+            .collect::<Result<_, _>>()?,
+        validators,
+        tasks: complete(db, tasks.all(db).await?).await?,
+        reports,
+        verdicts: verdicts
+            .all(db)
+            .await?
+            .into_iter()
+            .map(row::verdict)
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+/// A validator's newest full report and the partial ones after it, oldest first.
+async fn newest_reports(
+    db: &DatabaseConnection,
+    validator: ValidatorId,
+    since: Millis,
+) -> StoreResult<Vec<ReportRow>> {
+    use e::report::Column;
+    let own = || e::report::Entity::find().filter(Column::ValidatorId.eq(validator.0));
+    let full = own()
+        .filter(Column::Partial.eq(false))
+        .filter(Column::ReceivedAt.gte(since.0))
+        .order_by_desc(Column::SignedOrder)
+        .order_by_desc(Column::Id)
+        .one(db)
+        .await?;
+    let after = full.as_ref().map_or(i64::MIN, |full| full.signed_order);
+    let partial = own()
+        .filter(Column::Partial.eq(true))
+        .filter(Column::ReceivedAt.gte(since.0))
+        .filter(Column::SignedOrder.gt(after))
+        .order_by_asc(Column::SignedOrder)
+        .order_by_asc(Column::Id)
+        .all(db)
+        .await?;
+    full.into_iter().chain(partial).map(row::report).collect()
+}

@@ -1,0 +1,227 @@
+//! Between rows of the entities and the store's values. A row that cannot be read is an error, never
+//! a panic: [`StoreError::Corrupt`].
+
+use std::str::FromStr;
+
+use pithead_entities as e;
+use sea_orm::{DbErr, QueryResult, TryGetable};
+use uuid::Uuid;
+
+use crate::domain::ids::{
+    FileId, Hotkey, LeaseToken, MinerUid, RegistrationId, ReportId, TaskId, ValidatorId,
+};
+use crate::domain::lease::HolderKind;
+use crate::domain::miner::Record;
+use crate::domain::units::{Millis, Score};
+use crate::store::{
+    AttemptRow, EvaluationRow, FileRow, Hash, Holder, KeyRow, NewTask, RegistrationRow, ReportRow,
+    ResponseRow, SlotRow, StoreError, StoreResult, TaskInput, TaskRecord, ValidatorRow, VerdictRow,
+};
+
+/// A database error on a path where nothing can have been committed.
+pub(super) fn unavailable(error: DbErr) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+fn corrupt(what: &str, got: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("{what}: `{got}`"))
+}
+
+/// A column of a raw row, by place.
+pub(super) fn get<T: TryGetable>(row: &QueryResult, place: usize) -> Result<T, DbErr> {
+    row.try_get_by_index(place)
+}
+
+pub(super) fn text<T: FromStr>(what: &str, text: &str) -> StoreResult<T> {
+    text.parse().map_err(|_| corrupt(what, text))
+}
+
+pub(super) fn small<T: TryFrom<i32>>(what: &str, value: i32) -> StoreResult<T> {
+    T::try_from(value).map_err(|_| corrupt(what, value))
+}
+
+fn hash(bytes: &[u8]) -> StoreResult<Hash> {
+    Hash::try_from(bytes).map_err(|_| corrupt("hash", bytes.len()))
+}
+
+pub(super) fn holder(kind: &str, id: Uuid) -> StoreResult<Holder> {
+    Ok(Holder::from_row(text::<HolderKind>("holder_kind", kind)?, id))
+}
+
+pub(super) fn token(task: Uuid, slot: i32, attempt: i32) -> StoreResult<LeaseToken> {
+    Ok(LeaseToken {
+        task: TaskId(task),
+        slot: small("slot", slot)?,
+        attempt: small("attempt", attempt)?,
+    })
+}
+
+pub(super) fn registration(row: e::registration::Model) -> StoreResult<RegistrationRow> {
+    Ok(RegistrationRow {
+        id: RegistrationId(row.id),
+        uid: MinerUid(small("uid", row.uid)?),
+        hotkey: text("hotkey", &row.hotkey)?,
+        registered_block: row.registered_block,
+        coldkey: row.coldkey.map(|key| text::<Hotkey>("coldkey", &key)).transpose()?,
+        capacity: small("capacity", row.capacity)?,
+        live: small("live", row.live)?,
+        record: Record {
+            answered: row.answered,
+            lost: row.lost,
+            scored: row.scored,
+            score_sum: row.score_sum,
+        },
+        opened_at: Millis(row.opened_at),
+        closed_at: row.closed_at.map(Millis),
+    })
+}
+
+pub(super) fn slot(row: &e::slot::Model) -> StoreResult<SlotRow> {
+    let holder = match (&row.holder_kind, row.holder) {
+        (Some(kind), Some(id)) => Some(holder(kind, id)?),
+        _ => None,
+    };
+    Ok(SlotRow {
+        slot: small("slot", row.slot)?,
+        state: text("slot state", &row.state)?,
+        attempt: small("attempt", row.attempt)?,
+        failures: small("failures", row.failures)?,
+        not_before: Millis(row.not_before),
+        holder,
+        granted_at: row.granted_at.map(Millis),
+        fetched_at: row.fetched_at.map(Millis),
+        expires_at: row.expires_at.map(Millis),
+    })
+}
+
+pub(super) fn attempt(row: &e::attempt::Model) -> StoreResult<AttemptRow> {
+    Ok(AttemptRow {
+        token: token(row.task_id, row.slot, row.attempt)?,
+        holder: holder(&row.holder_kind, row.holder)?,
+        reason: text("reason", &row.reason)?,
+        granted_at: Millis(row.granted_at),
+        fetched_at: row.fetched_at.map(Millis),
+        ended_at: Millis(row.ended_at),
+    })
+}
+
+/// A task without its slots and attempts, which the caller adds.
+pub(super) fn task(row: e::task::Model) -> StoreResult<TaskRecord> {
+    let input = match (row.input_text, row.input_file) {
+        (Some(text), None) => TaskInput::Text(text),
+        (None, Some(file)) => TaskInput::File(FileId(file)),
+        _ => return Err(corrupt("task input", row.id)),
+    };
+    Ok(TaskRecord {
+        state: text("task state", &row.state)?,
+        answered: small("answered", row.answered)?,
+        failed: small("failed", row.failed)?,
+        first_response_at: row.first_response_at.map(Millis),
+        finished_at: row.finished_at.map(Millis),
+        best_slot: row.best_slot.map(|slot| small("best_slot", slot)).transpose()?,
+        slots: Vec::new(),
+        attempts: Vec::new(),
+        task: NewTask {
+            id: TaskId(row.id),
+            owner: row.owner,
+            kind: row.kind,
+            priority: text("priority", &row.priority)?,
+            slots: small("slots", row.slots)?,
+            enough: small("enough", row.enough)?,
+            min_responses: small("min_responses", row.min_responses)?,
+            source_language: row.source_language,
+            target_language: row.target_language,
+            model_id: row.model_id,
+            voice_name: row.voice_name,
+            input,
+            run_millis: row.run_millis,
+            created_at: Millis(row.created_at),
+            deadline: Millis(row.deadline),
+        },
+    })
+}
+
+/// A response; the kind of its holder follows from whether the miner itself held the lease.
+pub(super) fn response(row: e::response::Model) -> StoreResult<ResponseRow> {
+    let by_miner = row.registration_id == Some(row.holder);
+    let kind = if by_miner { HolderKind::Miner } else { HolderKind::Validator };
+    Ok(ResponseRow {
+        token: token(row.task_id, row.slot, row.attempt)?,
+        holder: Holder::from_row(kind, row.holder),
+        registration: row.registration_id.map(RegistrationId),
+        miner_uid: MinerUid(small("miner_uid", row.miner_uid)?),
+        body: row.body,
+        body_hash: hash(&row.body_hash)?,
+        claims: row.claims,
+        elapsed_millis: row.elapsed_millis,
+        created_at: Millis(row.created_at),
+    })
+}
+
+pub(super) fn evaluation(row: &e::evaluation::Model) -> StoreResult<EvaluationRow> {
+    Ok(EvaluationRow {
+        task: TaskId(row.task_id),
+        slot: small("slot", row.slot)?,
+        validator: ValidatorId(row.validator_id),
+        accuracy: Score::clamped(row.accuracy),
+        whole: row.whole,
+        score: Score::clamped(row.score),
+        reward: Score::clamped(row.reward),
+        created_at: Millis(row.created_at),
+    })
+}
+
+pub(super) fn validator(row: &e::validator::Model) -> StoreResult<ValidatorRow> {
+    Ok(ValidatorRow {
+        id: ValidatorId(row.id),
+        hotkey: text("hotkey", &row.hotkey)?,
+        uid: small("uid", row.uid)?,
+        created_at: Millis(row.created_at),
+    })
+}
+
+pub(super) fn report(row: e::report::Model) -> StoreResult<ReportRow> {
+    let body = zstd::decode_all(row.body.as_slice())
+        .map_err(|error| corrupt("report body", format!("{} ({error})", row.id)))?;
+    Ok(ReportRow {
+        id: ReportId(row.id),
+        validator: ValidatorId(row.validator_id),
+        signed_order: row.signed_order,
+        epoch: row.epoch,
+        sequence: row.sequence,
+        partial: row.partial,
+        received_at: Millis(row.received_at),
+        statuses: small("statuses", row.statuses)?,
+        body_hash: hash(&row.body_hash)?,
+        body,
+    })
+}
+
+pub(super) fn verdict(row: e::verdict::Model) -> StoreResult<VerdictRow> {
+    Ok(VerdictRow { uid: MinerUid(small("uid", row.uid)?), round: row.round, body: row.body })
+}
+
+pub(super) fn file(row: e::file::Model) -> StoreResult<FileRow> {
+    Ok(FileRow {
+        id: FileId(row.id),
+        owner: row.owner,
+        sha256: row.sha256,
+        size: u64::try_from(row.size).map_err(|_| corrupt("file size", row.size))?,
+        content_type: row.content_type,
+        name: row.name,
+        created_at: Millis(row.created_at),
+        task: row.task_id.map(TaskId),
+    })
+}
+
+pub(super) fn key(row: e::api_key::Model) -> StoreResult<KeyRow> {
+    Ok(KeyRow {
+        secret_hash: hash(&row.secret_hash)?,
+        id: row.id,
+        name: row.name,
+        scopes: row.scopes,
+        created_at: Millis(row.created_at),
+        expires_at: row.expires_at.map(Millis),
+        revoked_at: row.revoked_at.map(Millis),
+    })
+}

@@ -1,0 +1,303 @@
+//! Group commit. One writer drains everything that waits into one transaction, runs each type of
+//! command as a set, commits, and answers each command for itself. While one transaction is in
+//! flight the next one gathers, so there is no artificial delay.
+//!
+//! A command never shares its transaction with another one of the same type and key; the later one
+//! waits for the next. When a statement fails, the transaction is rolled back and its commands run
+//! one by one, so that only the bad one fails.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Instant;
+
+use sea_orm::{
+    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{end, enqueue, evaluate, lease, nonce, records, respond};
+use crate::domain::ids::{TaskId, ValidatorId};
+use crate::domain::limits::{BATCH_COMMANDS_MAX, WRITER_QUEUE_MAX};
+use crate::domain::units::Millis;
+use crate::store::*;
+
+/// A waiting command and where its answer goes.
+pub(super) struct Waiting<C, A> {
+    pub(super) command: C,
+    reply: Option<oneshot::Sender<StoreResult<A>>>,
+    answer: Option<StoreResult<A>>,
+}
+
+impl<C, A> Waiting<C, A> {
+    /// Sets the answer that goes out after the commit.
+    pub(super) fn answer(&mut self, answer: A) {
+        self.answer = Some(Ok(answer));
+    }
+
+    /// Refuses the command; its transaction goes on.
+    pub(super) fn refuse(&mut self, error: StoreError) {
+        self.answer = Some(Err(error));
+    }
+
+    /// Whether it still waits for its part.
+    pub(super) fn is_open(&self) -> bool {
+        self.answer.is_none()
+    }
+
+    fn send(&mut self, outcome: StoreResult<A>) {
+        if let Some(reply) = self.reply.take() {
+            // A caller that went away does not undo what was committed.
+            reply.send(outcome).ok();
+        }
+    }
+}
+
+/// What makes two commands of one type exclude each other in a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Task(TaskId),
+    Text(String, String),
+    Holder(uuid::Uuid),
+    Lease(crate::domain::ids::LeaseToken),
+    All,
+}
+
+macro_rules! jobs {
+    ($($field:ident : $variant:ident($command:ty) -> $answer:ty, $key:expr;)*) => {
+        /// A command on its way to the writer.
+        pub(super) enum Job { $($variant(Waiting<$command, $answer>),)* }
+
+        /// The commands of one transaction, by type.
+        #[derive(Default)]
+        pub(super) struct Batch {
+            $(pub(super) $field: Vec<Waiting<$command, $answer>>,)*
+        }
+
+        $(impl Command for $command {
+            type Answer = $answer;
+            fn job(self, reply: oneshot::Sender<StoreResult<$answer>>) -> Job {
+                Job::$variant(Waiting { command: self, reply: Some(reply), answer: None })
+            }
+        })*
+
+        impl Job {
+            fn key(&self) -> (std::mem::Discriminant<Self>, Key) {
+                let key = match self { $(Self::$variant(w) => ($key)(&w.command),)* };
+                (std::mem::discriminant(self), key)
+            }
+        }
+
+        impl Batch {
+            fn push(&mut self, job: Job) {
+                match job { $(Job::$variant(waiting) => self.$field.push(waiting),)* }
+            }
+
+            fn into_jobs(self) -> impl Iterator<Item = Job> {
+                let jobs = std::iter::empty();
+                $(let jobs = jobs.chain(self.$field.into_iter().map(|mut w| {
+                    w.answer = None;
+                    Job::$variant(w)
+                }));)*
+                jobs
+            }
+
+            /// Sends every answer out, after the commit.
+            fn answer_all(&mut self) {
+                $(for waiting in &mut self.$field {
+                    let missing = || StoreError::Corrupt("command without an answer".to_owned());
+                    let outcome = waiting.answer.take().unwrap_or_else(|| Err(missing()));
+                    waiting.send(outcome);
+                })*
+            }
+
+            /// Answers every command with the same error.
+            fn fail_all(&mut self, error: &StoreError) {
+                $(for waiting in &mut self.$field { waiting.send(Err(error.clone())); })*
+            }
+
+            fn len(&self) -> usize { 0 $(+ self.$field.len())* }
+        }
+    };
+}
+
+/// A command that the writer takes.
+pub(super) trait Command: Sized {
+    /// What it is answered with.
+    type Answer: Send + 'static;
+    /// Puts it on its way.
+    fn job(self, reply: oneshot::Sender<StoreResult<Self::Answer>>) -> Job;
+}
+
+fn enqueue_key(command: &Enqueue) -> Key {
+    match &command.idempotency {
+        Some(key) => Key::Text(command.task.owner.clone(), key.key.clone()),
+        None => Key::Task(command.task.id),
+    }
+}
+
+/// New scores, as one command.
+#[derive(Debug, Clone)]
+pub(super) struct PutScores(pub(super) Vec<ScoreRow>);
+/// Agreed values, as one command.
+#[derive(Debug, Clone)]
+pub(super) struct PutVerdicts(pub(super) Vec<VerdictRow>);
+/// A key to take back.
+#[derive(Debug, Clone)]
+pub(super) struct RevokeKey(pub(super) String, pub(super) Millis);
+
+jobs! {
+    enqueues: Enqueue(Enqueue) -> Enqueued, enqueue_key;
+    assigns: Assign(Assign) -> Vec<Granted>, |c: &Assign| Key::Task(c.task);
+    fetches: Fetch(Fetch) -> Vec<bool>, |c: &Fetch| Key::Holder(c.holder.id());
+    heartbeats: Heartbeat(Heartbeat) -> Option<Millis>, |c: &Heartbeat| Key::Lease(c.token);
+    responds: Respond(Respond) -> Responded, |c: &Respond| Key::Task(c.token.task);
+    releases: Release(Release) -> Released, |c: &Release| Key::Task(c.token.task);
+    cancels: Cancel(Cancel) -> Cancelled, |c: &Cancel| Key::Task(c.task);
+    evaluates: Evaluate(Evaluate) -> Evaluated, |c: &Evaluate| Key::Task(c.task);
+    scores: PutScores(PutScores) -> u64, |_: &PutScores| Key::All;
+    registers: Register(Register) -> Registered, |_: &Register| Key::All;
+    validators: KnowValidator(ValidatorRow) -> ValidatorId, |_: &ValidatorRow| Key::All;
+    reports: PutReport(PutReport) -> (), |c: &PutReport| Key::Holder(c.report.id.0);
+    verdicts: PutVerdicts(PutVerdicts) -> (), |_: &PutVerdicts| Key::All;
+    files: PutFile(PutFile) -> (), |c: &PutFile| Key::Holder(c.file.id.0);
+    keys: PutKey(KeyRow) -> (), |_: &KeyRow| Key::All;
+    revocations: RevokeKey(RevokeKey) -> bool, |_: &RevokeKey| Key::All;
+    sweeps: Sweep(Sweep) -> Swept, |_: &Sweep| Key::All;
+    prunes: Prune(Prune) -> u64, |_: &Prune| Key::All;
+}
+
+/// The writer's door.
+#[derive(Clone)]
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Writer {
+    /// The door, and what the writer's thread passes to [`run`].
+    pub(super) fn new() -> (Self, mpsc::Receiver<Job>) {
+        let (jobs, waiting) = mpsc::channel(WRITER_QUEUE_MAX);
+        (Self { jobs }, waiting)
+    }
+
+    /// Hands a command in and waits until it is durable, or refused.
+    pub(super) async fn commit<C: Command>(&self, command: C) -> StoreResult<C::Answer> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(command.job(reply)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// Runs until every door is gone and the queue is empty.
+pub(super) async fn run(db: DatabaseConnection, mut waiting: mpsc::Receiver<Job>) {
+    let mut deferred: VecDeque<Job> = VecDeque::new();
+    loop {
+        if deferred.is_empty() {
+            match waiting.recv().await {
+                Some(job) => deferred.push_back(job),
+                None => break,
+            }
+        }
+        let batch = gather(&mut deferred, &mut waiting);
+        let (began, commands) = (Instant::now(), batch.len());
+        commit(&db, batch).await;
+        metrics::histogram!(crate::telemetry::STORE_COMMIT_SECONDS).record(began.elapsed());
+        metrics::histogram!(crate::telemetry::STORE_BATCH_COMMANDS).record(commands as f64);
+    }
+    db.close().await.ok();
+}
+
+/// Takes what waits, oldest first; of two that exclude each other the later is deferred.
+fn gather(deferred: &mut VecDeque<Job>, waiting: &mut mpsc::Receiver<Job>) -> Batch {
+    let mut batch = Batch::default();
+    let mut keys = HashSet::new();
+    let mut later = VecDeque::new();
+    while keys.len() < BATCH_COMMANDS_MAX && later.len() < BATCH_COMMANDS_MAX {
+        let Some(job) = deferred.pop_front().or_else(|| waiting.try_recv().ok()) else { break };
+        if keys.insert(job.key()) {
+            batch.push(job);
+        } else {
+            later.push_back(job);
+        }
+    }
+    later.append(deferred);
+    *deferred = later;
+    batch
+}
+
+/// Commits the batch; when that fails, each of its commands alone.
+async fn commit(db: &DatabaseConnection, batch: Batch) {
+    let alone = batch.len() == 1;
+    let Err((mut batch, error)) = try_commit(db, batch, alone).await else { return };
+    if alone || matches!(error, StoreError::Unknown(_)) {
+        tracing::warn!(%error, "a transaction failed");
+        return batch.fail_all(&error);
+    }
+    tracing::debug!(%error, commands = batch.len(), "a batch failed; its commands run one by one");
+    for job in batch.into_jobs() {
+        let mut single = Batch::default();
+        single.push(job);
+        if let Err((mut single, error)) = try_commit(db, single, true).await {
+            tracing::warn!(%error, "a transaction failed");
+            single.fail_all(&error);
+        }
+    }
+}
+
+async fn try_commit(
+    db: &DatabaseConnection,
+    mut batch: Batch,
+    alone: bool,
+) -> Result<(), (Batch, StoreError)> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let tx = match db.begin_with_options(options).await {
+        Ok(tx) => tx,
+        Err(error) => return Err((batch, row::unavailable(error))),
+    };
+    if let Err(error) = apply(&tx, &mut batch, alone).await {
+        if let Err(error) = tx.rollback().await {
+            tracing::warn!(%error, "a rollback failed");
+        }
+        return Err((batch, error));
+    }
+    match tx.commit().await {
+        Ok(()) => {
+            batch.answer_all();
+            Ok(())
+        }
+        Err(error) => Err((batch, StoreError::Unknown(error.to_string()))),
+    }
+}
+
+/// Runs every type of command in its order.
+async fn apply(tx: &DatabaseTransaction, batch: &mut Batch, alone: bool) -> StoreResult<()> {
+    nonce::take(tx, batch).await?;
+    records::put_keys(tx, &mut batch.keys).await?;
+    records::revoke_keys(tx, &mut batch.revocations).await?;
+    records::put_files(tx, &mut batch.files).await?;
+    records::know_validators(tx, &mut batch.validators).await?;
+    records::put_reports(tx, &mut batch.reports).await?;
+    records::put_verdicts(tx, &mut batch.verdicts).await?;
+    enqueue::run(tx, &mut batch.enqueues).await?;
+    lease::assign(tx, &mut batch.assigns, alone).await?;
+    lease::fetch(tx, &mut batch.fetches).await?;
+    lease::heartbeat(tx, &mut batch.heartbeats).await?;
+    respond::run(tx, &mut batch.responds).await?;
+    end::release(tx, &mut batch.releases).await?;
+    end::cancel(tx, &mut batch.cancels).await?;
+    evaluate::run(tx, &mut batch.evaluates).await?;
+    evaluate::put_scores(tx, &mut batch.scores).await?;
+    end::register(tx, &mut batch.registers).await?;
+    end::sweep(tx, &mut batch.sweeps).await?;
+    records::prune(tx, &mut batch.prunes).await
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        row::unavailable(error)
+    }
+}
+
+use super::row;
