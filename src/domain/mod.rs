@@ -1,12 +1,16 @@
 //! The rules, as pure functions of values and `now`: no clock, no randomness of their own, no I/O.
 //! What the actors decide and the store enforces is written down here once.
 
+pub mod consensus;
 pub mod evaluation;
 pub mod ids;
 pub mod kind;
 pub mod lease;
 pub mod limits;
 pub mod miner;
+pub mod queue;
+pub mod report;
+pub mod roster;
 pub mod selection;
 pub mod task;
 pub mod units;

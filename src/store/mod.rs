@@ -87,6 +87,8 @@ pub trait Store: Send + Sync + 'static {
     async fn load(&self, reports_since: Millis) -> StoreResult<Loaded>;
     /// One task with its slots and lost attempts.
     async fn task(&self, id: TaskId) -> StoreResult<Option<TaskRecord>>;
+    /// Open tasks on which this holder has a live lease, by id.
+    async fn held_by(&self, holder: Holder) -> StoreResult<Vec<TaskRecord>>;
     /// Tasks of one owner, newest first.
     async fn tasks(&self, page: TaskPage) -> StoreResult<Vec<TaskRecord>>;
     /// Responses of one task, by slot.

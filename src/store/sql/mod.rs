@@ -176,6 +176,9 @@ impl Store for SqlStore {
     async fn task(&self, id: TaskId) -> StoreResult<Option<TaskRecord>> {
         reads::task(&self.readers, id).await
     }
+    async fn held_by(&self, holder: Holder) -> StoreResult<Vec<TaskRecord>> {
+        reads::held_by(&self.readers, holder).await
+    }
     async fn tasks(&self, page: TaskPage) -> StoreResult<Vec<TaskRecord>> {
         reads::tasks(&self.readers, page).await
     }

@@ -58,6 +58,36 @@ pub(super) async fn task(db: &DatabaseConnection, id: TaskId) -> StoreResult<Opt
     Ok(complete(db, found.into_iter().collect()).await?.pop())
 }
 
+pub(super) async fn held_by(
+    db: &DatabaseConnection,
+    holder: Holder,
+) -> StoreResult<Vec<TaskRecord>> {
+    let text = "SELECT DISTINCT task_id FROM slot WHERE state IN ('offered','running') \
+                AND holder = $1";
+    by_ids(db, text, vec![holder.id().into()]).await
+}
+
+/// Tasks whose ids a statement gives, by id.
+async fn by_ids(
+    db: &DatabaseConnection,
+    text: &str,
+    values: Vec<sea_orm::Value>,
+) -> StoreResult<Vec<TaskRecord>> {
+    let mut ids: Vec<Uuid> = Vec::new();
+    for row in db.query_all_raw(statement(db, text, values)).await? {
+        ids.push(get(&row, 0)?);
+    }
+    let mut records = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(IN_MAX) {
+        let rows = e::task::Entity::find()
+            .filter(e::task::Column::Id.is_in(ids.iter().copied()))
+            .order_by_asc(e::task::Column::Id);
+        records.extend(complete(db, rows.all(db).await?).await?);
+    }
+    records.sort_by_key(|record| record.task.id);
+    Ok(records)
+}
+
 pub(super) async fn tasks(db: &DatabaseConnection, page: TaskPage) -> StoreResult<Vec<TaskRecord>> {
     use e::task::Column;
     let mut query = e::task::Entity::find().order_by_desc(Column::Id).limit(page.limit);
@@ -97,14 +127,7 @@ pub(super) async fn to_evaluate(
                 SELECT 1 FROM evaluation x WHERE x.task_id = r.task_id AND x.slot = r.slot \
                 AND x.validator_id = $1)) ORDER BY task.id LIMIT $2";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut ids: Vec<Uuid> = Vec::new();
-    for row in db.query_all_raw(statement(db, text, [validator.0.into(), limit.into()])).await? {
-        ids.push(get(&row, 0)?);
-    }
-    let rows = e::task::Entity::find()
-        .filter(e::task::Column::Id.is_in(ids))
-        .order_by_asc(e::task::Column::Id);
-    complete(db, rows.all(db).await?).await
+    by_ids(db, text, vec![validator.0.into(), limit.into()]).await
 }
 
 pub(super) async fn evaluated_by(

@@ -1,0 +1,579 @@
+//! The ConsensusSupervisor: reports in, verdicts out. It owns the table of reports and the
+//! [`Fleet`](super::fleet::Fleet). A report is durable before it counts; a burst of reports is
+//! merged once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::Deps;
+use super::distributor::{LeaseLost, MinerUpdate, MinersChanged, ViewMiners};
+use super::fleet::{self, Fleet};
+use crate::config::Role;
+use crate::domain::consensus::{
+    Agreed, Applied, Changed, ConsensusStats, Explanation, Report, ReportTable, Restored, Standing,
+    ValidatorView, Verdict,
+};
+use crate::domain::ids::{Hotkey, MinerUid, RegistrationId, ReportId, ValidatorId};
+use crate::domain::limits;
+use crate::domain::report::{MinerStatus, ReportLimits, canonical_json, parse_statuses};
+use crate::domain::units::{MINUTE, Millis, Score, Stake};
+use crate::store::{
+    Loaded, Nonce, PutReport, Register, RegistrationRow, ReportRow, StoreError, StoreResult,
+    ValidatorRow, VerdictRow,
+};
+
+/// See the module's docs.
+pub struct ConsensusSupervisor {
+    deps: Arc<Deps>,
+    table: ReportTable,
+    fleet: Fleet,
+    validators: HashMap<Hotkey, ValidatorId>,
+    recent: HashMap<Hotkey, Vec<Millis>>,
+    waiting: Vec<Waiting>,
+    merge_due: bool,
+    /// Uids whose registration is being written.
+    registering: HashSet<MinerUid>,
+    swept_at: Millis,
+}
+
+struct Waiting {
+    reply: oneshot::Sender<Merged>,
+    applied: Applied,
+    received: Instant,
+}
+
+/// Who reports.
+#[derive(Debug, Clone)]
+pub struct Reporter {
+    /// Its hotkey.
+    pub hotkey: Hotkey,
+    /// Its uid.
+    pub uid: u16,
+    /// Its stake, where known.
+    pub stake: Option<Stake>,
+}
+
+/// A validator's report.
+#[derive(Debug, Message)]
+#[rtype(result = "StoreResult<Reported>")]
+pub struct TakeReport {
+    /// Who.
+    pub reporter: Reporter,
+    /// The validator's label.
+    pub epoch: i64,
+    /// Its own count.
+    pub sequence: Option<i64>,
+    /// Whether missing miners mean nothing.
+    pub partial: bool,
+    /// Signed time in nanoseconds, else receipt.
+    pub signed_order: i64,
+    /// Of the body as received.
+    pub body_hash: [u8; 32],
+    /// The entries taken.
+    pub statuses: Vec<MinerStatus>,
+    /// Of a signed request.
+    pub nonce: Option<Nonce>,
+}
+
+/// Answer to [`TakeReport`].
+#[derive(Debug)]
+pub enum Reported {
+    /// Durable; the merge follows.
+    Taken(oneshot::Receiver<Merged>),
+    /// Too many reports of this validator; again after so many milliseconds.
+    TooMany(i64),
+}
+
+/// What a report changed.
+#[derive(Debug)]
+pub struct Merged {
+    /// What became of its entries.
+    pub applied: Applied,
+    /// Miners whose verdict was computed anew.
+    pub consensus_updated: usize,
+}
+
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Merge;
+
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Tick;
+
+/// How often the supervisor looks for dead actors, silent validators and the end of a round.
+const TICK: Duration = Duration::from_secs(1);
+
+impl ConsensusSupervisor {
+    /// A supervisor as the rows say; miners are spawned and announced when it starts.
+    #[must_use]
+    pub fn new(deps: Arc<Deps>, loaded: Loaded) -> Self {
+        let now = deps.clock.now();
+        let mut table = ReportTable::new(deps.config.consensus.clone());
+        for (hotkey, uid, stake) in deps.config.hotkeys(Role::Validator) {
+            let (uid, stake, reputation) = (Some(uid), Some(stake), Score::ONE);
+            table.set_standing(Standing { hotkey, uid, stake, reputation });
+        }
+        let names: HashMap<_, _> =
+            loaded.validators.iter().map(|row| (row.id, row.clone())).collect();
+        table.restore(loaded.verdicts.into_iter().filter_map(restored).collect());
+        for row in loaded.reports {
+            let Some(validator) = names.get(&row.validator) else { continue };
+            match stored_report(row, validator) {
+                Ok(report) => drop(table.apply(now, report)),
+                Err(error) => tracing::error!(%error, "a stored report cannot be read; skipped"),
+            }
+        }
+        let mut fleet = Fleet::new(deps.clone());
+        let mut held: HashMap<RegistrationId, Vec<_>> = HashMap::new();
+        for record in &loaded.tasks {
+            for row in record.slots.iter().filter(|row| row.state.leased()) {
+                if let Some(miner) = row.holder.and_then(|holder| holder.miner()) {
+                    held.entry(miner).or_default().push(record.clone());
+                }
+            }
+        }
+        for row in loaded.registrations {
+            let held = held.remove(&row.id).unwrap_or_default();
+            deps.distributor().do_send(MinersChanged(vec![unknown(&row)]));
+            fleet.spawn(row, &held);
+        }
+        Self {
+            deps,
+            table,
+            fleet,
+            validators: loaded.validators.into_iter().map(|row| (row.hotkey, row.id)).collect(),
+            recent: HashMap::new(),
+            waiting: Vec::new(),
+            merge_due: false,
+            registering: HashSet::new(),
+            swept_at: now,
+        }
+    }
+
+    /// Whether this validator may report now, or in how many milliseconds.
+    fn admit(&mut self, hotkey: &Hotkey, now: Millis) -> Result<(), i64> {
+        let recent = self.recent.entry(hotkey.clone()).or_default();
+        recent.retain(|at| now.since(*at) < MINUTE);
+        if recent.len() >= self.deps.config.limits.reports_per_minute as usize {
+            return Err(recent.first().map_or(MINUTE, |oldest| MINUTE - now.since(*oldest)));
+        }
+        recent.push(now);
+        Ok(())
+    }
+
+    fn merge_soon(&mut self, ctx: &mut Context<Self>) {
+        if !self.merge_due {
+            self.merge_due = true;
+            ctx.notify(Merge);
+        }
+    }
+
+    /// Writes what was agreed in a round once the next one begins.
+    fn close_round(&mut self, now: Millis, ctx: &mut Context<Self>) {
+        let round = self.table.round();
+        if now.0.div_euclid(self.deps.config.consensus.round.max(1)) <= round {
+            return;
+        }
+        let row = |(uid, agreed): (MinerUid, Agreed)| {
+            let body = serde_json::to_value(agreed).ok()?;
+            Some(VerdictRow { uid, round, body })
+        };
+        let rows: Vec<_> = self.table.take_agreed_changes().into_iter().filter_map(row).collect();
+        if rows.is_empty() {
+            return;
+        }
+        let store = self.deps.store.clone();
+        ctx.spawn(
+            async move {
+                // What is not written is agreed again from the reports; a restart in between falls
+                // back to the round before.
+                if let Err(error) = store.put_verdicts(rows).await {
+                    tracing::warn!(%error, "agreed values could not be written");
+                }
+            }
+            .into_actor(self),
+        );
+    }
+
+    /// Publishes changed verdicts and opens registrations for new hotkeys.
+    fn publish(&mut self, changed: Vec<Changed>, ctx: &mut Context<Self>) {
+        let mut updates = Vec::with_capacity(changed.len());
+        for (uid, verdict) in changed {
+            let Some(verdict) = verdict else {
+                updates.extend(self.fleet.row(uid).map(unknown));
+                continue;
+            };
+            let capacity = verdict.capacity.unwrap_or(limits::CAPACITY);
+            let row = self.fleet.row(uid).filter(|_| self.fleet.runs(uid));
+            let row = row.filter(|row| {
+                verdict.hotkey.as_ref().is_none_or(|hotkey| *hotkey == row.hotkey)
+                    && row.capacity == capacity
+            });
+            match row {
+                Some(row) => updates.push(update(row, &verdict)),
+                None => self.register(uid, &verdict, capacity, ctx),
+            }
+        }
+        if !updates.is_empty() {
+            self.deps.distributor().do_send(MinersChanged(updates));
+        }
+    }
+
+    fn register(
+        &mut self,
+        uid: MinerUid,
+        verdict: &Verdict,
+        capacity: u32,
+        ctx: &mut Context<Self>,
+    ) {
+        let known = self.fleet.row(uid);
+        let Some(hotkey) = verdict.hotkey.clone().or_else(|| known.map(|row| row.hotkey.clone()))
+        else {
+            return;
+        };
+        if !self.registering.insert(uid) {
+            return;
+        }
+        let command = Register {
+            id: RegistrationId(uuid::Uuid::now_v7()),
+            netuid: self.deps.config.netuid,
+            uid,
+            hotkey,
+            registered_block: 0,
+            coldkey: None,
+            capacity,
+            policy: self.deps.config.lease,
+            now: self.deps.clock.now(),
+        };
+        let deps = self.deps.clone();
+        let written = async move {
+            let registered = deps.store.register(command).await?;
+            let held = fleet::held(deps, registered.row.id).await?;
+            Ok::<_, StoreError>((registered, held))
+        };
+        ctx.spawn(written.into_actor(self).map(move |outcome, act, ctx| {
+            act.registering.remove(&uid);
+            let (registered, held) = match outcome {
+                Ok(done) => done,
+                Err(error) => {
+                    tracing::warn!(miner.uid = %uid, %error, "a registration was not written");
+                    ctx.run_later(TICK, move |act, ctx| act.publish_again(uid, ctx));
+                    return;
+                }
+            };
+            for id in registered.closed {
+                act.fleet.retire(id);
+            }
+            for lost in registered.lost {
+                act.deps.distributor().do_send(LeaseLost(lost));
+            }
+            if act.fleet.runs(uid) {
+                act.fleet.update(registered.row);
+            } else {
+                tracing::info!(miner.uid = %uid, miner.hotkey = %registered.row.hotkey,
+                    "a miner is here");
+                act.fleet.spawn(registered.row, &held);
+            }
+            act.publish_again(uid, ctx);
+        }));
+    }
+
+    fn publish_again(&mut self, uid: MinerUid, ctx: &mut Context<Self>) {
+        let verdict = self.table.verdict(uid).cloned();
+        self.publish(vec![(uid, verdict)], ctx);
+    }
+
+    /// Spawns successors for miner actors that died.
+    fn respawn(&mut self, ctx: &mut Context<Self>) {
+        for row in self.fleet.dead() {
+            tracing::warn!(miner.uid = %row.uid, "a miner's actor died; starting its successor");
+            metrics::counter!(crate::telemetry::ACTORS_RESPAWNED).increment(1);
+            let read = fleet::held(self.deps.clone(), row.id);
+            ctx.spawn(read.into_actor(self).map(move |held, act, _| match held {
+                Ok(held) => act.fleet.spawn(row, &held),
+                Err(error) => tracing::warn!(%error, "its leases cannot be read yet"),
+            }));
+        }
+    }
+
+    /// Retires miners that nobody mentioned for long and that hold nothing.
+    fn sweep(&mut self, now: Millis, ctx: &mut Context<Self>) {
+        if now.since(self.swept_at) < limits::MINER_SWEEP_MILLIS {
+            return;
+        }
+        self.swept_at = now;
+        let view = self.deps.distributor().send(ViewMiners);
+        ctx.spawn(view.into_actor(self).map(|cards, act, _| {
+            for card in cards.iter().flat_map(|cards| cards.iter()) {
+                if !card.fresh && card.live == 0 && card.parked == 0 {
+                    tracing::info!(miner.uid = %card.uid, "a miner went silent and is retired");
+                    act.fleet.retire(card.registration);
+                }
+            }
+        }));
+    }
+}
+
+impl Actor for ConsensusSupervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(limits::IN_FLIGHT_MAX);
+        self.merge_soon(ctx);
+        ctx.run_interval(TICK, |_, ctx| ctx.notify(Tick));
+    }
+}
+
+impl Handler<TakeReport> for ConsensusSupervisor {
+    type Result = ResponseActFuture<Self, StoreResult<Reported>>;
+
+    fn handle(&mut self, report: TakeReport, ctx: &mut Self::Context) -> Self::Result {
+        let (now, received) = (self.deps.clock.now(), Instant::now());
+        if let Err(wait) = self.admit(&report.reporter.hotkey, now) {
+            return Box::pin(actix::fut::ready(Ok(Reported::TooMany(wait))));
+        }
+        self.close_round(now, ctx);
+        let id = ReportId(uuid::Uuid::now_v7());
+        let known = self.validators.get(&report.reporter.hotkey).copied();
+        let (store, reporter) = (self.deps.store.clone(), report.reporter.clone());
+        let written = async move {
+            let validator = match known {
+                Some(validator) => validator,
+                None => store.know_validator(validator_row(&reporter, now)).await?,
+            };
+            let (row, report) = durable(id, validator, report, now);
+            store.put_report(row).await.map(|()| (validator, report))
+        };
+        Box::pin(written.into_actor(self).map(move |outcome, act, ctx| {
+            let (validator, (reporter, report)) = outcome?;
+            if act.validators.insert(reporter.hotkey.clone(), validator).is_none()
+                || known.is_none()
+            {
+                let Reporter { hotkey, uid, stake } = reporter;
+                let (uid, reputation) = (Some(uid), Score::ONE);
+                act.table.set_standing(Standing { hotkey, uid, stake, reputation });
+            }
+            let applied = act.table.apply(act.deps.clock.now(), report);
+            if let Some(equivocation) = &applied.equivocation {
+                tracing::warn!(
+                    ?equivocation,
+                    "a validator contradicted itself; its votes are void"
+                );
+            }
+            metrics::counter!(crate::telemetry::REPORTS).increment(1);
+            metrics::counter!(crate::telemetry::STATUSES).increment(applied.accepted as u64);
+            let (reply, merged) = oneshot::channel();
+            act.waiting.push(Waiting { reply, applied, received });
+            act.merge_soon(ctx);
+            Ok(Reported::Taken(merged))
+        }))
+    }
+}
+
+impl Handler<Merge> for ConsensusSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Merge, ctx: &mut Self::Context) {
+        self.merge_due = false;
+        let changed = self.table.merge_dirty(self.deps.clock.now());
+        self.publish(changed, ctx);
+        for waiting in self.waiting.drain(..) {
+            metrics::histogram!(crate::telemetry::REPORT_TO_VERDICT_SECONDS)
+                .record(waiting.received.elapsed());
+            let consensus_updated = waiting.applied.dirty.len();
+            waiting.reply.send(Merged { applied: waiting.applied, consensus_updated }).ok();
+        }
+    }
+}
+
+impl Handler<Tick> for ConsensusSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
+        let now = self.deps.clock.now();
+        self.close_round(now, ctx);
+        let changed = self.table.refresh(now);
+        self.publish(changed, ctx);
+        self.respawn(ctx);
+        self.sweep(now, ctx);
+    }
+}
+
+fn restored(row: VerdictRow) -> Option<Restored> {
+    match serde_json::from_value::<Agreed>(row.body) {
+        Ok(agreed) => Some(Restored { uid: row.uid, agreed, ignore_before: Millis(0) }),
+        Err(error) => {
+            tracing::error!(miner.uid = %row.uid, %error, "agreed values cannot be read; skipped");
+            None
+        }
+    }
+}
+
+fn stored_report(row: ReportRow, validator: &ValidatorRow) -> StoreResult<Report> {
+    let bad = |error: String| StoreError::Corrupt(format!("report {}: {error}", row.id));
+    let text = std::str::from_utf8(&row.body).map_err(|error| bad(error.to_string()))?;
+    let parsed =
+        parse_statuses(text, &ReportLimits::default()).map_err(|error| bad(error.to_string()))?;
+    Ok(Report {
+        id: row.id,
+        validator: validator.hotkey.clone(),
+        epoch: Some(row.epoch),
+        sequence: row.sequence,
+        signed_nanos: row.signed_order,
+        partial: row.partial,
+        body_hash: row.body_hash,
+        statuses: parsed.statuses,
+    })
+}
+
+fn validator_row(reporter: &Reporter, now: Millis) -> ValidatorRow {
+    ValidatorRow {
+        id: ValidatorId(uuid::Uuid::now_v7()),
+        hotkey: reporter.hotkey.clone(),
+        uid: reporter.uid,
+        created_at: now,
+    }
+}
+
+/// A report as a row and as the table takes it.
+fn durable(
+    id: ReportId,
+    validator: ValidatorId,
+    report: TakeReport,
+    now: Millis,
+) -> (PutReport, (Reporter, Report)) {
+    let row = ReportRow {
+        id,
+        validator,
+        signed_order: report.signed_order,
+        epoch: report.epoch,
+        sequence: report.sequence,
+        partial: report.partial,
+        received_at: now,
+        statuses: u32::try_from(report.statuses.len()).unwrap_or(u32::MAX),
+        body_hash: report.body_hash,
+        body: canonical_json(&report.statuses).into_bytes(),
+    };
+    let table = Report {
+        id,
+        validator: report.reporter.hotkey.clone(),
+        epoch: Some(report.epoch),
+        sequence: report.sequence,
+        signed_nanos: report.signed_order,
+        partial: report.partial,
+        body_hash: report.body_hash,
+        statuses: report.statuses,
+    };
+    (PutReport { report: row, nonce: report.nonce }, (report.reporter, table))
+}
+
+/// A miner of whom the network says nothing.
+fn unknown(row: &RegistrationRow) -> MinerUpdate {
+    MinerUpdate {
+        row: row.clone(),
+        serving: false,
+        performance: Score::ZERO,
+        confidence: Score::ZERO,
+        contested: false,
+        stake: Stake::ZERO,
+        reported_load_millionths: 0,
+        last_seen: Millis(0),
+        kinds: Vec::new(),
+    }
+}
+
+fn update(row: &RegistrationRow, verdict: &Verdict) -> MinerUpdate {
+    MinerUpdate {
+        row: row.clone(),
+        serving: verdict.is_serving.unwrap_or(false),
+        performance: verdict.performance.unwrap_or(Score::ZERO),
+        confidence: verdict.confidence,
+        contested: verdict.contested,
+        stake: verdict.stake.unwrap_or(Stake::ZERO),
+        reported_load_millionths: verdict.load_millionths.unwrap_or(0),
+        last_seen: verdict.last_seen.unwrap_or_default(),
+        kinds: verdict
+            .specialization
+            .as_ref()
+            .map(|kinds| kinds.names().map(str::to_owned).collect())
+            .unwrap_or_default(),
+    }
+}
+
+/// One miner's verdict.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Arc<Verdict>>")]
+pub struct VerdictOf(pub MinerUid);
+
+impl Handler<VerdictOf> for ConsensusSupervisor {
+    type Result = Option<Arc<Verdict>>;
+
+    fn handle(&mut self, VerdictOf(uid): VerdictOf, _: &mut Self::Context) -> Self::Result {
+        self.table.verdict(uid).cloned()
+    }
+}
+
+/// How one miner's verdict came about.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Value>")]
+pub struct Explain(pub MinerUid);
+
+impl Handler<Explain> for ConsensusSupervisor {
+    type Result = Option<Value>;
+
+    fn handle(&mut self, Explain(uid): Explain, _: &mut Self::Context) -> Self::Result {
+        let explanation: Option<Explanation> = self.table.explain(uid);
+        serde_json::to_value(explanation?).ok()
+    }
+}
+
+/// The key figures and the validators.
+#[derive(Debug, Message)]
+#[rtype(result = "Overview")]
+pub struct ViewConsensus;
+
+/// Answer to [`ViewConsensus`].
+#[derive(Debug, MessageResponse)]
+pub struct Overview {
+    /// Key figures.
+    pub stats: ConsensusStats,
+    /// All validators.
+    pub validators: Vec<ValidatorView>,
+}
+
+impl Handler<ViewConsensus> for ConsensusSupervisor {
+    type Result = Overview;
+
+    fn handle(&mut self, _: ViewConsensus, _: &mut Self::Context) -> Self::Result {
+        Overview { stats: self.table.stats(), validators: self.table.validators().collect() }
+    }
+}
+
+/// The id of a validator, made when it is new.
+#[derive(Debug, Message)]
+#[rtype(result = "StoreResult<ValidatorId>")]
+pub struct KnowValidator(pub Reporter);
+
+impl Handler<KnowValidator> for ConsensusSupervisor {
+    type Result = ResponseActFuture<Self, StoreResult<ValidatorId>>;
+
+    fn handle(&mut self, KnowValidator(who): KnowValidator, _: &mut Self::Context) -> Self::Result {
+        if let Some(&known) = self.validators.get(&who.hotkey) {
+            return Box::pin(actix::fut::ready(Ok(known)));
+        }
+        let (store, now) = (self.deps.store.clone(), self.deps.clock.now());
+        let row = validator_row(&who, now);
+        let written = async move { store.know_validator(row).await };
+        Box::pin(written.into_actor(self).map(move |outcome, act, _| {
+            let id = outcome?;
+            act.validators.insert(who.hotkey, id);
+            Ok(id)
+        }))
+    }
+}

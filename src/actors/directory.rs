@@ -1,0 +1,84 @@
+//! Who is reachable: miner actors by hotkey, for the HTTP workers. Written when registrations
+//! change, read on each request of a miner.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+
+use actix::Addr;
+
+use super::miner::Miner;
+use crate::domain::ids::{Hotkey, MinerUid, RegistrationId};
+
+/// One miner's entry.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its registration.
+    pub registration: RegistrationId,
+    /// Its uid.
+    pub uid: MinerUid,
+    /// Its hotkey.
+    pub hotkey: Hotkey,
+    /// Its actor.
+    pub addr: Addr<Miner>,
+}
+
+/// See the module's docs. Entries are shared, so that an address is cloned when its actor starts
+/// and never per request.
+#[derive(Debug, Clone, Default)]
+pub struct Directory(Arc<RwLock<Maps>>);
+
+#[derive(Debug, Default)]
+struct Maps {
+    by_hotkey: HashMap<Hotkey, Arc<Entry>>,
+    by_uid: HashMap<MinerUid, Arc<Entry>>,
+    by_registration: HashMap<RegistrationId, Arc<Entry>>,
+}
+
+impl Directory {
+    /// The miner with this hotkey.
+    #[must_use]
+    pub fn by_hotkey(&self, hotkey: &Hotkey) -> Option<Arc<Entry>> {
+        self.0.read().ok()?.by_hotkey.get(hotkey).cloned()
+    }
+
+    /// The miner at this uid.
+    #[must_use]
+    pub fn by_uid(&self, uid: MinerUid) -> Option<Arc<Entry>> {
+        self.0.read().ok()?.by_uid.get(&uid).cloned()
+    }
+
+    /// The miner of this registration.
+    #[must_use]
+    pub fn by_registration(&self, id: RegistrationId) -> Option<Arc<Entry>> {
+        self.0.read().ok()?.by_registration.get(&id).cloned()
+    }
+
+    /// All entries.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Entry>> {
+        self.0
+            .read()
+            .map(|maps| maps.by_registration.values().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn put(&self, entry: Entry) {
+        let Ok(mut maps) = self.0.write() else { return };
+        let entry = Arc::new(entry);
+        maps.by_hotkey.insert(entry.hotkey.clone(), entry.clone());
+        maps.by_uid.insert(entry.uid, entry.clone());
+        maps.by_registration.insert(entry.registration, entry);
+    }
+
+    pub(super) fn remove(&self, id: RegistrationId) {
+        let Ok(mut maps) = self.0.write() else { return };
+        let Some(entry) = maps.by_registration.remove(&id) else { return };
+        // The hotkey or uid may have passed to another registration already.
+        if maps.by_hotkey.get(&entry.hotkey).is_some_and(|e| e.registration == id) {
+            maps.by_hotkey.remove(&entry.hotkey);
+        }
+        if maps.by_uid.get(&entry.uid).is_some_and(|e| e.registration == id) {
+            maps.by_uid.remove(&entry.uid);
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! What rows said, applied: leases ended, tasks ended, miners changed.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+
+use super::*;
+use crate::actors::miner::Revoke;
+use crate::domain::limits::WATCHERS_PER_TASK;
+use crate::domain::miner::Gate;
+use crate::domain::selection::Candidate;
+use crate::store::{Cancel, Cancelled, Freed, Lost, Standing, StoreResult};
+
+/// How old a view of the miners may be, in milliseconds.
+const SNAPSHOT_MILLIS: i64 = 500;
+
+impl Distributor {
+    /// A task's standing after a command: leases that ended with it, and its own end.
+    fn stand(&mut self, task: TaskId, standing: &Standing) {
+        for Freed { token, holder } in &standing.freed {
+            self.free_place(*holder);
+            self.revoke(*token, *holder);
+        }
+        if standing.state.ended() {
+            self.forget(task, standing.state);
+        }
+    }
+
+    fn free_place(&mut self, holder: Holder) {
+        if let Some(miner) = holder.miner() {
+            self.roster.change(miner, |c| c.live = c.live.saturating_sub(1));
+        }
+    }
+
+    fn revoke(&self, token: LeaseToken, holder: Holder) {
+        let entry = holder.miner().and_then(|miner| self.deps.directory.by_registration(miner));
+        if let Some(entry) = entry {
+            entry.addr.do_send(Revoke(token));
+        }
+    }
+
+    fn lost(&mut self, lost: &Lost, now: Millis) {
+        self.free_place(lost.holder);
+        metrics::counter!(crate::telemetry::LEASES_LOST, "reason" => lost.reason.as_str())
+            .increment(1);
+        if let Some(miner) = lost.holder.miner()
+            && lost.reason.is_failure()
+        {
+            self.roster.change(miner, |c| {
+                c.record.lost += 1;
+                c.breaker.failed(now);
+            });
+        }
+        if let Some(slot) = self.slot_mut(lost.token) {
+            slot.0 = lost.retry_at.map_or(Slot::Over, Slot::Queued);
+        }
+        // A miner that had no room, or lost its registration, may get the task again.
+        if !lost.reason.is_failure()
+            && let (Some(open), Some(miner)) =
+                (self.open.get_mut(&lost.token.task), lost.holder.miner())
+        {
+            open.used.retain(|used| *used != miner);
+            let owner = self.roster.get(miner).and_then(|c| c.coldkey.clone());
+            open.used_coldkeys.retain(|used| Some(used) != owner.as_ref());
+        }
+        self.stand(lost.token.task, &lost.standing);
+        self.requeue(lost.token.task);
+    }
+}
+
+impl Handler<Answered> for Distributor {
+    type Result = ();
+
+    fn handle(&mut self, answered: Answered, ctx: &mut Self::Context) {
+        let Answered { token, holder, standing } = answered;
+        self.free_place(holder);
+        if let Some(miner) = holder.miner() {
+            self.roster.change(miner, |c| {
+                c.record.answered += 1;
+                c.breaker.succeeded();
+            });
+        }
+        if let Some(slot) = self.slot_mut(token) {
+            slot.0 = Slot::Over;
+        }
+        self.stand(token.task, &standing);
+        self.turn_soon(ctx);
+    }
+}
+
+impl Handler<LeaseLost> for Distributor {
+    type Result = ();
+
+    fn handle(&mut self, LeaseLost(lost): LeaseLost, ctx: &mut Self::Context) {
+        self.lost(&lost, self.deps.clock.now());
+        self.turn_soon(ctx);
+        self.wake_later(ctx);
+    }
+}
+
+impl Handler<Ended> for Distributor {
+    type Result = ();
+
+    fn handle(&mut self, Ended(swept): Ended, ctx: &mut Self::Context) {
+        let now = self.deps.clock.now();
+        for lost in &swept.lost {
+            self.revoke(lost.token, lost.holder);
+            self.lost(lost, now);
+        }
+        for overdue in &swept.overdue {
+            self.stand(overdue.task, &overdue.standing);
+        }
+        self.turn_soon(ctx);
+        self.wake_later(ctx);
+    }
+}
+
+impl Handler<Scored> for Distributor {
+    type Result = ();
+
+    fn handle(&mut self, Scored(scores): Scored, _: &mut Self::Context) {
+        for (miner, score) in scores {
+            self.roster.change(miner, |c| {
+                c.record.scored += 1;
+                c.record.score_sum += score.millionths();
+            });
+        }
+    }
+}
+
+impl Handler<MinersChanged> for Distributor {
+    type Result = ();
+
+    fn handle(&mut self, MinersChanged(updates): MinersChanged, ctx: &mut Self::Context) {
+        for update in updates {
+            let id = update.row.id;
+            let known = self.roster.get(id);
+            let candidate = Candidate {
+                registration: id,
+                uid: update.row.uid,
+                hotkey: update.row.hotkey,
+                coldkey: update.row.coldkey,
+                serving: update.serving,
+                performance: update.performance,
+                confidence: update.confidence,
+                contested: update.contested,
+                stake: update.stake,
+                capacity: update.row.capacity,
+                reported_load_millionths: update.reported_load_millionths,
+                kinds: update.kinds,
+                live: known.map_or(update.row.live, |c| c.live),
+                last_seen: known.map_or(update.last_seen, |c| c.last_seen.max(update.last_seen)),
+                parked: known.map_or(0, |c| c.parked),
+                record: known.map_or(update.row.record, |c| c.record),
+                breaker: known.map(|c| c.breaker).unwrap_or_default(),
+            };
+            self.roster.put(candidate);
+        }
+        self.turn_soon(ctx);
+    }
+}
+
+impl Handler<MinerRetired> for Distributor {
+    type Result = ();
+
+    fn handle(&mut self, MinerRetired(id): MinerRetired, _: &mut Self::Context) {
+        self.roster.remove(id);
+    }
+}
+
+impl Handler<Polling> for Distributor {
+    type Result = ();
+
+    fn handle(&mut self, polling: Polling, ctx: &mut Self::Context) {
+        let now = self.deps.clock.now();
+        self.roster.change(polling.miner, |c| {
+            c.parked = polling.parked;
+            c.last_seen = c.last_seen.max(now);
+        });
+        if polling.parked > 0 {
+            self.turn_soon(ctx);
+        }
+    }
+}
+
+impl Handler<CancelTask> for Distributor {
+    type Result = ResponseActFuture<Self, StoreResult<Cancelled>>;
+
+    fn handle(&mut self, cancel: CancelTask, _: &mut Self::Context) -> Self::Result {
+        let (store, now) = (self.deps.store.clone(), self.deps.clock.now());
+        let CancelTask { task, owner } = cancel;
+        let cancelled = async move { store.cancel(Cancel { task, owner, now }).await };
+        Box::pin(cancelled.into_actor(self).map(move |outcome, act, ctx| {
+            if let Ok(Cancelled::Done(standing)) = &outcome {
+                act.stand(task, standing);
+                act.turn_soon(ctx);
+            }
+            outcome
+        }))
+    }
+}
+
+impl Handler<Watch> for Distributor {
+    type Result = MessageResult<Watch>;
+
+    fn handle(&mut self, Watch(id): Watch, _: &mut Self::Context) -> Self::Result {
+        let Some(open) = self.open.get_mut(&id) else { return MessageResult(Watched::NotOpen) };
+        open.watchers.retain(|watcher| !watcher.is_closed());
+        if open.watchers.len() >= WATCHERS_PER_TASK {
+            return MessageResult(Watched::Full);
+        }
+        let (watcher, state) = oneshot::channel();
+        open.watchers.push(watcher);
+        MessageResult(Watched::Later(state))
+    }
+}
+
+impl Handler<ViewMiners> for Distributor {
+    type Result = MessageResult<ViewMiners>;
+
+    fn handle(&mut self, _: ViewMiners, _: &mut Self::Context) -> Self::Result {
+        let now = self.deps.clock.now();
+        if let Some((at, cards)) = &self.snapshot
+            && now.since(*at) < SNAPSHOT_MILLIS
+        {
+            return MessageResult(cards.clone());
+        }
+        let policy = &self.deps.config.selection;
+        let card = |c: &Candidate| MinerCard {
+            registration: c.registration,
+            uid: c.uid,
+            hotkey: c.hotkey.clone(),
+            stake: c.stake,
+            serving: c.serving,
+            fresh: c.fresh(policy, now),
+            quarantined: matches!(c.breaker.gate(now), Gate::Open(_)),
+            live: c.live,
+            capacity: c.capacity,
+            parked: c.parked,
+            availability: c.availability(policy, now),
+            record: c.record,
+            confidence: c.confidence,
+            kinds: c.kinds.clone(),
+            last_seen: c.last_seen,
+        };
+        let mut cards: Vec<_> = self.roster.all().iter().map(card).collect();
+        cards.sort_unstable_by_key(|card| card.uid);
+        let cards = Arc::new(cards);
+        self.snapshot = Some((now, cards.clone()));
+        MessageResult(cards)
+    }
+}
+
+impl Handler<ViewQueue> for Distributor {
+    type Result = MessageResult<ViewQueue>;
+
+    fn handle(&mut self, _: ViewQueue, _: &mut Self::Context) -> Self::Result {
+        let next = self.queue.peek(20).into_iter().filter_map(|id| {
+            let task = &self.open.get(&id)?.brief.task;
+            Some(QueuedTask {
+                task_id: id,
+                task_type: task.kind.clone(),
+                priority: task.priority,
+                source_language: task.source_language.clone(),
+                created_at: task.created_at.rfc3339(),
+            })
+        });
+        MessageResult(QueueView {
+            open_tasks: self.open.len(),
+            ready_tasks: self.queue.len(),
+            next: next.collect(),
+        })
+    }
+}

@@ -1,0 +1,174 @@
+//! A turn: look at the first tasks, choose miners, reserve, have the leases written, hand them out.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+
+use super::{Distributor, Open, Slot, Turn};
+use crate::actors::lease::{Brief, Held};
+use crate::actors::miner::Deliver;
+use crate::domain::ids::{LeaseToken, RegistrationId, TaskId};
+use crate::domain::selection::{self, Demand};
+use crate::domain::units::Millis;
+use crate::store::{Assign, Grant, Granted, Holder, StoreResult};
+
+/// Tasks that one turn looks at per kind.
+const LOOKS_MAX: usize = 256;
+
+impl Handler<Turn> for Distributor {
+    type Result = ();
+
+    fn handle(&mut self, _: Turn, ctx: &mut Self::Context) {
+        self.turn_due = false;
+        if self.roster.free().is_empty() || self.queue.is_empty() {
+            return;
+        }
+        let now = self.deps.clock.now();
+        for (_, id) in self.queue.turn(LOOKS_MAX) {
+            if self.roster.free().is_empty() {
+                break;
+            }
+            let Some(mut open) = self.open.remove(&id) else { continue };
+            let grants = self.choose(&mut open, id, now);
+            let brief = open.brief.clone();
+            self.open.insert(id, open);
+            if !grants.is_empty() {
+                self.requeue(id);
+                self.write(id, brief, grants, now, ctx);
+            }
+        }
+    }
+}
+
+impl Distributor {
+    /// Chooses and reserves a miner for each waiting slot of one task.
+    fn choose(&mut self, open: &mut Open, id: TaskId, now: Millis) -> Vec<Grant> {
+        let brief = open.brief.clone();
+        let mut grants = Vec::new();
+        for slot in 0..open.slots.len() {
+            let Some(&(Slot::Queued(at), attempt)) = open.slots.get(slot) else { continue };
+            if at > now {
+                continue;
+            }
+            let demand = Demand {
+                kind: &brief.task.kind,
+                used: &open.used,
+                used_coldkeys: &open.used_coldkeys,
+            };
+            let (all, free) = (self.roster.all(), self.roster.free());
+            let policy = &self.deps.config.selection;
+            let decision = selection::select(demand, all, free, policy, now, &mut self.rng);
+            let chosen = decision.chosen.and_then(|place| all.get(place)).map(|c| c.registration);
+            let Some(miner) = chosen else {
+                tracing::trace!(task.id = %id, considered = ?decision.considered, "nobody can now");
+                break;
+            };
+            tracing::debug!(task.id = %id, slot, miner.registration = %miner,
+                explored = decision.explored, considered = ?decision.considered, "miner chosen");
+            let Some(next) = attempt.checked_add(1) else { continue };
+            let fetched = self.reserve(miner);
+            self.use_miner(open, miner);
+            if let Some(entry) = open.slots.get_mut(slot) {
+                entry.0 = Slot::Reserved;
+            }
+            let (lease, deadline) = (&self.deps.config.lease, brief.task.deadline);
+            let expires_at = if fetched {
+                lease.running_until(now, brief.task.run_millis, deadline)
+            } else {
+                lease.offered_until(now, deadline)
+            };
+            grants.push(Grant {
+                slot: u16::try_from(slot).unwrap_or(u16::MAX),
+                attempt: next,
+                holder: Holder::Miner(miner),
+                fetched,
+                expires_at,
+            });
+        }
+        grants
+    }
+
+    /// Takes a place and, when one waits, a parked poll; whether there was one.
+    fn reserve(&mut self, miner: RegistrationId) -> bool {
+        let taken = self.roster.change(miner, |candidate| {
+            candidate.live += 1;
+            let waits = candidate.parked > 0;
+            candidate.parked = candidate.parked.saturating_sub(1);
+            waits
+        });
+        taken.unwrap_or(false)
+    }
+
+    /// Has the leases written and applies what the rows say.
+    pub(super) fn write(
+        &mut self,
+        task: TaskId,
+        brief: Arc<Brief>,
+        grants: Vec<Grant>,
+        now: Millis,
+        ctx: &mut Context<Self>,
+    ) {
+        let store = self.deps.store.clone();
+        let command = Assign { task, grants: grants.clone(), now };
+        let written = async move { store.assign(command).await };
+        ctx.spawn(written.into_actor(self).map(move |outcome, act, ctx| {
+            act.assigned(task, &brief, &grants, outcome, ctx);
+        }));
+    }
+
+    fn assigned(
+        &mut self,
+        task: TaskId,
+        brief: &Arc<Brief>,
+        grants: &[Grant],
+        outcome: StoreResult<Vec<Granted>>,
+        ctx: &mut Context<Self>,
+    ) {
+        let outcomes = match outcome {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                tracing::warn!(task.id = %task, %error, "leases may not have been written");
+                grants.iter().filter_map(|g| g.holder.miner()).for_each(|miner| {
+                    self.reread_miner(miner, ctx);
+                });
+                return self.reread(task, ctx);
+            }
+        };
+        let mut surprised = false;
+        for (grant, outcome) in grants.iter().zip(outcomes) {
+            let token = LeaseToken { task, slot: grant.slot, attempt: grant.attempt };
+            match outcome {
+                Granted::Yes => self.opened(token, brief, grant),
+                Granted::Taken | Granted::NoRoom => {
+                    surprised = true;
+                    tracing::debug!(lease.token = %token, ?outcome, "a lease was refused");
+                    if let Some(miner) = grant.holder.miner() {
+                        self.reread_miner(miner, ctx);
+                    }
+                }
+            }
+        }
+        if surprised {
+            self.reread(task, ctx);
+        }
+    }
+
+    /// A lease lives: keep it and hand it out.
+    fn opened(&mut self, token: LeaseToken, brief: &Arc<Brief>, grant: &Grant) {
+        metrics::counter!(crate::telemetry::LEASES_OPENED).increment(1);
+        if let Some(slot) = self.slot_mut(token) {
+            *slot = (Slot::Leased(grant.holder), grant.attempt);
+        }
+        let Some(miner) = grant.holder.miner() else { return };
+        let Some(entry) = self.deps.directory.by_registration(miner) else { return };
+        // Bounded by the miner's capacity; when the actor is dead its successor reads the row.
+        entry.addr.do_send(Deliver(Held {
+            token,
+            brief: brief.clone(),
+            expires_at: grant.expires_at,
+            fetched: grant.fetched,
+            delivered: false,
+            beaten_at: Millis(0),
+        }));
+    }
+}

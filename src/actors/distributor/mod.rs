@@ -1,0 +1,268 @@
+//! The Distributor: open tasks to leases. It keeps open tasks and the roster of miners in memory,
+//! chooses, reserves, has the leases written, and only then hands them out. Rows own: whatever it
+//! holds is rebuilt from the store at start, and re-read whenever an outcome is not what it
+//! expected.
+
+mod apply;
+mod dispatch;
+mod estimate;
+mod messages;
+mod pull;
+mod submit;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::sync::oneshot;
+
+pub use estimate::Estimate;
+pub use messages::*;
+
+use super::Deps;
+use super::lease::Brief;
+use crate::domain::ids::{Hotkey, LeaseToken, RegistrationId, TaskId};
+use crate::domain::queue::{self, ReadyQueue};
+use crate::domain::roster::Roster;
+use crate::domain::task::{SlotState, TaskState};
+use crate::domain::units::Millis;
+use crate::store::{Holder, TaskRecord};
+
+/// A slot as the Distributor knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    /// Waits for a miner, from a moment on.
+    Queued(Millis),
+    /// Chosen for; the lease is being written.
+    Reserved,
+    /// Leased.
+    Leased(Holder),
+    /// Answered, given up or superseded.
+    Over,
+}
+
+#[derive(Debug)]
+struct Open {
+    brief: Arc<Brief>,
+    /// Slots and their last attempts.
+    slots: Vec<(Slot, u16)>,
+    /// Miners that hold, answered or failed a slot.
+    used: Vec<RegistrationId>,
+    /// Owners of those, where known.
+    used_coldkeys: Vec<Hotkey>,
+    watchers: Vec<oneshot::Sender<TaskState>>,
+}
+
+impl Open {
+    /// Whether a slot waits for a miner now.
+    fn wants(&self, now: Millis) -> bool {
+        self.slots.iter().any(|(slot, _)| matches!(slot, Slot::Queued(at) if *at <= now))
+    }
+}
+
+/// See the module's docs.
+pub struct Distributor {
+    deps: Arc<Deps>,
+    roster: Roster,
+    queue: ReadyQueue,
+    open: HashMap<TaskId, Open>,
+    durations: estimate::Durations,
+    rng: StdRng,
+    /// Whether a turn is on its way already.
+    turn_due: bool,
+    /// When the next delayed task wakes us.
+    wakes_at: Option<Millis>,
+    snapshot: Option<(Millis, Arc<Vec<MinerCard>>)>,
+}
+
+impl Distributor {
+    /// A Distributor with the open tasks of the store; miners are announced to it afterwards.
+    #[must_use]
+    pub fn new(deps: Arc<Deps>, tasks: Vec<TaskRecord>, seed: u64) -> Self {
+        let kinds = deps.kinds.iter().count();
+        let mut distributor = Self {
+            deps,
+            roster: Roster::default(),
+            queue: ReadyQueue::default(),
+            open: HashMap::new(),
+            durations: estimate::Durations::new(kinds),
+            rng: StdRng::seed_from_u64(seed),
+            turn_due: false,
+            wakes_at: None,
+            snapshot: None,
+        };
+        for record in tasks {
+            distributor.adopt(record);
+        }
+        distributor
+    }
+
+    /// Takes an open task's row as the truth about it.
+    fn adopt(&mut self, record: TaskRecord) {
+        let Some((kind, _)) = self.deps.kinds.find(&record.task.kind) else {
+            tracing::warn!(task.id = %record.task.id, task.kind = record.task.kind,
+                "an open task is of a kind that is not configured; it waits until it is");
+            return;
+        };
+        let id = record.task.id;
+        let slots = record.slots.iter().map(|row| {
+            let slot = match (row.state, row.holder) {
+                (SlotState::Queued, _) => Slot::Queued(row.not_before),
+                (SlotState::Offered | SlotState::Running, Some(holder)) => Slot::Leased(holder),
+                _ => Slot::Over,
+            };
+            (slot, row.attempt)
+        });
+        let mut open = Open {
+            slots: slots.collect(),
+            used: Vec::new(),
+            used_coldkeys: Vec::new(),
+            watchers: self.open.remove(&id).map(|old| old.watchers).unwrap_or_default(),
+            brief: Arc::new(Brief { task: record.task, kind }),
+        };
+        let failed = record.attempts.iter().filter(|a| a.reason.is_failure()).map(|a| a.holder);
+        let holders = record.slots.iter().filter_map(|row| row.holder);
+        for miner in holders.chain(failed).filter_map(Holder::miner) {
+            self.use_miner(&mut open, miner);
+        }
+        self.open.insert(id, open);
+        self.requeue(id);
+    }
+
+    fn use_miner(&self, open: &mut Open, miner: RegistrationId) {
+        if open.used.contains(&miner) {
+            return;
+        }
+        open.used.push(miner);
+        if let Some(owner) = self.roster.get(miner).and_then(|c| c.coldkey.clone()) {
+            open.used_coldkeys.push(owner);
+        }
+    }
+
+    /// Puts a task where it belongs: ready, delayed, or out of the queue.
+    fn requeue(&mut self, id: TaskId) {
+        let Some(open) = self.open.get(&id) else { return };
+        let now = self.deps.clock.now();
+        let place = queue::place(open.brief.task.priority, open.brief.task.created_at, id);
+        if open.wants(now) {
+            self.queue.push(open.brief.kind, place);
+        } else {
+            self.queue.remove(open.brief.kind, place);
+        }
+        for (slot, _) in &open.slots {
+            if let Slot::Queued(at) = slot
+                && *at > now
+            {
+                self.queue.delay(*at, id);
+            }
+        }
+    }
+
+    /// Forgets an ended task and tells who waited for it.
+    fn forget(&mut self, id: TaskId, state: TaskState) {
+        let Some(open) = self.open.remove(&id) else { return };
+        let task = &open.brief.task;
+        self.queue.remove(open.brief.kind, queue::place(task.priority, task.created_at, id));
+        if state == TaskState::Done {
+            let took = self.deps.clock.now().since(task.created_at);
+            self.durations.note(open.brief.kind, took);
+        }
+        metrics::counter!(crate::telemetry::TASKS_ENDED, "state" => state.as_str()).increment(1);
+        metrics::gauge!(crate::telemetry::TASKS_OPEN).set(self.open.len() as f64);
+        for watcher in open.watchers {
+            watcher.send(state).ok();
+        }
+    }
+
+    /// Has a turn made soon; several causes in a row make one turn.
+    fn turn_soon(&mut self, ctx: &mut Context<Self>) {
+        if !self.turn_due {
+            self.turn_due = true;
+            ctx.notify(Turn);
+        }
+    }
+
+    /// Wakes when the next delayed slot may be given out.
+    fn wake_later(&mut self, ctx: &mut Context<Self>) {
+        let Some(at) = self.queue.next_due() else { return };
+        if self.wakes_at.is_some_and(|planned| planned <= at) {
+            return;
+        }
+        self.wakes_at = Some(at);
+        let wait = at.since(self.deps.clock.now()).max(1);
+        let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(1));
+        ctx.notify_later(Wake, wait);
+    }
+
+    /// Re-reads a task whose outcome was not what we expected.
+    fn reread(&mut self, id: TaskId, ctx: &mut Context<Self>) {
+        let store = self.deps.store.clone();
+        let read = async move { store.task(id).await };
+        ctx.spawn(read.into_actor(self).map(move |found, act, ctx| match found {
+            Ok(Some(record)) if !record.state.ended() => {
+                act.adopt(record);
+                act.turn_soon(ctx);
+            }
+            Ok(Some(record)) => act.forget(id, record.state),
+            Ok(None) => act.forget(id, TaskState::Failed),
+            Err(error) => {
+                tracing::warn!(task.id = %id, %error, "re-reading a task failed; trying again");
+                ctx.run_later(Duration::from_secs(1), move |act, ctx| act.reread(id, ctx));
+            }
+        }));
+    }
+
+    /// Re-reads a miner's counters.
+    fn reread_miner(&mut self, id: RegistrationId, ctx: &mut Context<Self>) {
+        let store = self.deps.store.clone();
+        let read = async move { store.registration(id).await };
+        ctx.spawn(read.into_actor(self).map(move |found, act, ctx| match found {
+            Ok(Some(row)) => {
+                act.roster.change(id, |c| {
+                    c.live = row.live;
+                    c.capacity = row.capacity;
+                    c.record = row.record;
+                });
+                act.turn_soon(ctx);
+            }
+            Ok(None) => {
+                act.roster.remove(id);
+            }
+            Err(error) => {
+                tracing::warn!(miner.registration = %id, %error, "re-reading a miner failed");
+                ctx.run_later(Duration::from_secs(1), move |act, ctx| act.reread_miner(id, ctx));
+            }
+        }));
+    }
+
+    fn slot_mut(&mut self, token: LeaseToken) -> Option<&mut (Slot, u16)> {
+        self.open.get_mut(&token.task)?.slots.get_mut(usize::from(token.slot))
+    }
+}
+
+impl Actor for Distributor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // Messages from HTTP are bounded by the permits at its door; this only must not be smaller.
+        ctx.set_mailbox_capacity(crate::domain::limits::IN_FLIGHT_MAX);
+        self.turn_soon(ctx);
+        self.wake_later(ctx);
+    }
+}
+
+impl Handler<Wake> for Distributor {
+    type Result = ();
+
+    fn handle(&mut self, _: Wake, ctx: &mut Self::Context) {
+        self.wakes_at = None;
+        for id in self.queue.due(self.deps.clock.now()) {
+            self.requeue(id);
+        }
+        self.turn_soon(ctx);
+        self.wake_later(ctx);
+    }
+}

@@ -1,0 +1,66 @@
+//! A task comes in: its slots are fitted to the network, it is written down, and only then queued.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+
+use super::*;
+use crate::domain::limits::OPEN_TASKS_MAX;
+use crate::store::{Enqueue, Enqueued, StoreError, StoreResult};
+
+impl Handler<Submit> for Distributor {
+    type Result = ResponseActFuture<Self, StoreResult<Submitted>>;
+
+    fn handle(&mut self, submit: Submit, _: &mut Self::Context) -> Self::Result {
+        let Submit { mut task, completion, idempotency, nonce } = submit;
+        if self.open.len() >= OPEN_TASKS_MAX {
+            return Box::pin(actix::fut::ready(Ok(Submitted::Full)));
+        }
+        let Some((kind, _)) = self.deps.kinds.find(&task.kind) else {
+            let error = StoreError::Corrupt(format!("unknown kind `{}`", task.kind));
+            return Box::pin(actix::fut::ready(Err(error)));
+        };
+        let estimate = self.estimate(kind);
+        // With nobody there now, the wish stands: miners may come before the deadline.
+        if estimate.capable_miners > 0 {
+            let capable = u16::try_from(estimate.capable_miners).unwrap_or(u16::MAX);
+            task.slots = task.slots.min(capable).max(1);
+        }
+        task.enough = completion.enough(task.slots);
+        task.min_responses = task.min_responses.min(task.slots);
+        let (store, slots) = (self.deps.store.clone(), task.slots);
+        let command = Enqueue { task, idempotency, nonce };
+        let written = async move {
+            let outcome = store.enqueue(command.clone()).await;
+            (outcome, command.task)
+        };
+        Box::pin(written.into_actor(self).map(move |(outcome, task), act, ctx| {
+            Ok(match outcome? {
+                Enqueued::Existing(id) => Submitted::Existing(id),
+                Enqueued::Mismatch => Submitted::Mismatch,
+                Enqueued::New => {
+                    act.take_in(Brief { task, kind });
+                    act.turn_soon(ctx);
+                    Submitted::New { slots, estimate }
+                }
+            })
+        }))
+    }
+}
+
+impl Distributor {
+    fn take_in(&mut self, brief: Brief) {
+        let (id, now) = (brief.task.id, brief.task.created_at);
+        let open = Open {
+            slots: vec![(Slot::Queued(now), 0); usize::from(brief.task.slots)],
+            used: Vec::new(),
+            used_coldkeys: Vec::new(),
+            watchers: Vec::new(),
+            brief: Arc::new(brief),
+        };
+        self.open.insert(id, open);
+        self.requeue(id);
+        metrics::counter!(crate::telemetry::TASKS_SUBMITTED).increment(1);
+        metrics::gauge!(crate::telemetry::TASKS_OPEN).set(self.open.len() as f64);
+    }
+}

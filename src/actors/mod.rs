@@ -1,0 +1,120 @@
+//! Who and when: the actors. They hold caches of rows, take `now` from the clock, ask the domain what
+//! to do, have the store write it, and only then apply it and answer.
+//!
+//! ```text
+//! ConsensusSupervisor ── owns ──▶ Fleet ── spawns ──▶ Miner (one per registration)
+//!        │ verdicts                                     ▲  │ answered, lost, polling
+//!        ▼                                      leases  │  ▼
+//!     Distributor ──────────────────────────────────────┘ (open tasks, roster, queue)
+//!        ▲ ended        ▲ scored
+//!     Janitor         Stats
+//! ```
+//! They start in this order: Distributor, ConsensusSupervisor (which spawns miners), Stats, Janitor;
+//! and stop in the reverse one. A dead miner is re-spawned from its rows. A dead singleton ends the
+//! process, since its part would silently be missing.
+
+pub mod consensus;
+pub mod directory;
+pub mod distributor;
+mod fleet;
+pub mod janitor;
+pub mod lease;
+pub mod miner;
+pub mod stats;
+
+use std::sync::{Arc, OnceLock};
+
+use actix::prelude::*;
+
+use crate::config::Config;
+use crate::domain::kind::KindRegistry;
+use crate::domain::units::HOUR;
+use crate::outside::Clock;
+use crate::store::{Loaded, Store, StoreResult};
+use consensus::ConsensusSupervisor;
+use directory::Directory;
+use distributor::Distributor;
+use janitor::Janitor;
+use stats::Stats;
+
+/// What every actor works with.
+pub struct Deps {
+    /// What was.
+    pub store: Arc<dyn Store>,
+    /// What time it is.
+    pub clock: Clock,
+    /// How the operator wants it.
+    pub config: Arc<Config>,
+    /// Which kinds there are.
+    pub kinds: Arc<KindRegistry>,
+    /// Who is reachable.
+    pub directory: Directory,
+    distributor: OnceLock<Addr<Distributor>>,
+}
+
+impl Deps {
+    /// Everything but the Distributor, which is known once it runs.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        config: Arc<Config>,
+        kinds: Arc<KindRegistry>,
+    ) -> Arc<Self> {
+        let (directory, distributor) = (Directory::default(), OnceLock::new());
+        Arc::new(Self { store, clock, config, kinds, directory, distributor })
+    }
+
+    /// The Distributor, which starts before all others.
+    ///
+    /// # Panics
+    /// When called before the actors were started.
+    fn distributor(&self) -> &Addr<Distributor> {
+        #[expect(clippy::expect_used, reason = "start order, fixed in `Actors::start`")]
+        self.distributor.get().expect("the Distributor starts first")
+    }
+}
+
+/// The addresses of the singletons.
+pub struct Actors {
+    /// Open tasks to leases.
+    pub distributor: Addr<Distributor>,
+    /// Reports to verdicts.
+    pub consensus: Addr<ConsensusSupervisor>,
+    /// Evaluations to scores.
+    pub stats: Addr<Stats>,
+    /// Overdue things.
+    pub janitor: Addr<Janitor>,
+}
+
+/// For how long back reports are read at start: validators older than this are silent anyway.
+pub const REPORTS_BACK_MILLIS: i64 = 3 * HOUR;
+
+impl Actors {
+    /// Starts all actors on the current arbiter from what the store holds.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn start(deps: &Arc<Deps>, seed: u64) -> StoreResult<Self> {
+        let since = deps.clock.now().plus(-REPORTS_BACK_MILLIS);
+        let loaded: Loaded = deps.store.load(since).await?;
+        let distributor = Distributor::new(deps.clone(), loaded.tasks.clone(), seed).start();
+        let distributor = deps.distributor.get_or_init(|| distributor).clone();
+        let consensus = ConsensusSupervisor::new(deps.clone(), loaded).start();
+        let stats = Stats::new(deps.clone()).start();
+        let janitor = Janitor::new(deps.clone()).start();
+        Ok(Self { distributor, consensus, stats, janitor })
+    }
+
+    /// The name of a singleton that is dead, if one is.
+    #[must_use]
+    pub fn dead(&self) -> Option<&'static str> {
+        let alive = [
+            ("Distributor", self.distributor.connected()),
+            ("ConsensusSupervisor", self.consensus.connected()),
+            ("Stats", self.stats.connected()),
+            ("Janitor", self.janitor.connected()),
+        ];
+        alive.into_iter().find(|(_, alive)| !alive).map(|(name, _)| name)
+    }
+}

@@ -1,0 +1,311 @@
+//! The configuration: one struct tree. Defaults, then the file, then `PITHEAD_*` variables, then
+//! flags; each later one wins. `config.default.toml` lists every key with its meaning and default.
+
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::consensus::ConsensusPolicy;
+use crate::domain::ids::Hotkey;
+use crate::domain::kind::{KindRegistry, TaskKind};
+use crate::domain::lease::LeasePolicy;
+use crate::domain::limits;
+use crate::domain::selection::SelectionPolicy;
+use crate::domain::units::{ONE, Stake};
+
+/// Every key with its meaning, unit and default.
+pub const DEFAULTS: &str = include_str!("config.default.toml");
+
+/// The whole configuration.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Folder of the database, the blobs and the server's key.
+    pub data_dir: PathBuf,
+    /// `sqlite:<path>` or `postgres://..`; absent for SQLite in the data folder.
+    #[serde(default)]
+    pub database: Option<String>,
+    /// The subnet.
+    pub netuid: u16,
+    /// How often overdue things are looked for, in milliseconds.
+    pub sweep_millis: u64,
+    /// The listener.
+    pub server: ServerConfig,
+    /// Who may speak.
+    pub auth: AuthConfig,
+    /// Limits that operators tune.
+    pub limits: LimitsConfig,
+    /// How reports are merged.
+    pub consensus: ConsensusPolicy,
+    /// How miners are chosen.
+    pub selection: SelectionPolicy,
+    /// How leases run.
+    pub lease: LeasePolicy,
+    /// How answers are judged.
+    pub evaluation: EvaluationConfig,
+    /// Kinds of tasks beside the six built-in ones, or in their place.
+    #[serde(default)]
+    pub kinds: Vec<TaskKind>,
+    /// Logs.
+    pub log: LogConfig,
+}
+
+/// The listener.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Address and port; port 0 takes a free one.
+    pub listen: String,
+    /// How the outside reaches this server; absent for `http://<listen>`.
+    #[serde(default)]
+    pub public_url: Option<String>,
+    /// HTTP threads; 0 for one per core.
+    pub workers: usize,
+}
+
+/// Who may speak.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthConfig {
+    /// Accept unsigned requests with `X-Dev-Hotkey`, on loopback only.
+    pub dev: bool,
+    /// Accept API keys bound to one hotkey in place of signatures.
+    pub hotkey_api_keys: bool,
+    /// Hotkeys and what they are.
+    #[serde(default)]
+    pub hotkeys: Vec<RoleEntry>,
+    /// A TOML file with more `[[hotkeys]]`.
+    #[serde(default)]
+    pub hotkeys_file: Option<PathBuf>,
+}
+
+/// What a hotkey is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Reports and evaluates.
+    Validator,
+    /// Works. A listed miner's uid and hotkey are facts that no report can change.
+    Miner,
+    /// Runs this server: may do what an admin key may.
+    Operator,
+}
+
+/// One hotkey of the allow-list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleEntry {
+    /// The ss58 address.
+    pub hotkey: String,
+    /// What it is.
+    pub role: Role,
+    /// Its uid in the subnet.
+    pub uid: u16,
+    /// Its stake in whole tokens.
+    #[serde(default)]
+    pub stake: f64,
+}
+
+/// Limits that operators tune.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Requests in flight, parked polls not counted.
+    pub in_flight: usize,
+    /// Parked polls of miners and clients.
+    pub parked: usize,
+    /// Reports per minute and validator.
+    pub reports_per_minute: u32,
+}
+
+/// How answers are judged.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluationConfig {
+    /// Validators that must have judged every response of a task.
+    pub quorum: usize,
+}
+
+/// Logs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,pithead=debug`.
+    pub filter: String,
+    /// One JSON object per line.
+    pub json: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HotkeysFile {
+    #[serde(default)]
+    hotkeys: Vec<RoleEntry>,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read, or has unknown or wrongly typed keys.
+    #[error("the configuration cannot be read: {0}")]
+    Unreadable(Box<figment::Error>),
+    /// Keys that do not go together.
+    #[error("`{key}` {problem}")]
+    Invalid {
+        /// Which key.
+        key: &'static str,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+}
+
+fn invalid(key: &'static str, problem: impl Into<String>) -> ConfigError {
+    ConfigError::Invalid { key, problem: problem.into() }
+}
+
+/// Variables that are flags of the command line, not keys of the tree.
+const FLAGS: [&str; 6] = ["LISTEN", "DATA", "CONFIG", "DATABASE", "DEV", "LOG"];
+
+impl Config {
+    /// Defaults, then `file`, then `PITHEAD_SECTION__KEY` variables.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unreadable`], naming the key.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Toml::string(DEFAULTS));
+        if let Some(file) = file {
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        figment
+            .merge(Env::prefixed("PITHEAD_").ignore(&FLAGS).split("__"))
+            .extract()
+            .map_err(|error| ConfigError::Unreadable(Box::new(error)))
+    }
+
+    /// Reads the hotkeys file and checks what single keys cannot say.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the key.
+    pub fn validate(mut self) -> Result<Self, ConfigError> {
+        if let Some(file) = self.auth.hotkeys_file.take() {
+            let more: HotkeysFile = Figment::from(Toml::file_exact(file))
+                .extract()
+                .map_err(|error| ConfigError::Unreadable(Box::new(error)))?;
+            self.auth.hotkeys.extend(more.hotkeys);
+        }
+        for entry in &self.auth.hotkeys {
+            if Hotkey::parse(&entry.hotkey).is_err() {
+                return Err(invalid("auth.hotkeys", format!("`{}` is no hotkey", entry.hotkey)));
+            }
+            if Stake::from_tokens(entry.stake).is_none() {
+                let problem = format!("the stake of `{}` must be 0 to 9.2e9", entry.hotkey);
+                return Err(invalid("auth.hotkeys", problem));
+            }
+        }
+        if self.auth.dev && !self.listens_on_loopback() {
+            return Err(invalid(
+                "auth.dev",
+                "works on loopback only: use `--listen 127.0.0.1:<port>`, or leave it out",
+            ));
+        }
+        let shares = &self.selection;
+        let sum = shares.performance_millionths
+            + shares.load_millionths
+            + shares.stake_millionths
+            + shares.recency_millionths;
+        if sum != ONE {
+            return Err(invalid("selection", format!("weights sum to {sum}, not to 1,000,000")));
+        }
+        if self.lease.offer_millis <= 0
+            || self.lease.heartbeat_millis <= 0
+            || self.lease.attempts_max == 0
+        {
+            return Err(invalid("lease", "times and `attempts_max` must be at least 1"));
+        }
+        if self.sweep_millis == 0 || self.consensus.round <= 0 {
+            return Err(invalid("sweep_millis", "and `consensus.round` must be at least 1"));
+        }
+        if self.limits.in_flight == 0 || self.evaluation.quorum == 0 {
+            return Err(invalid("limits.in_flight", "and `evaluation.quorum` must be at least 1"));
+        }
+        for kind in &self.kinds {
+            if kind.redundancy == 0 || kind.redundancy > limits::REDUNDANCY_MAX {
+                return Err(invalid("kinds", format!("`{}` has a bad redundancy", kind.name)));
+            }
+        }
+        Ok(self)
+    }
+
+    fn listens_on_loopback(&self) -> bool {
+        let host = self.server.listen.rsplit_once(':').map_or("", |(host, _)| host);
+        host == "localhost"
+            || host
+                .trim_matches(['[', ']'])
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|ip| ip.is_loopback())
+    }
+
+    /// The kinds: built in and configured.
+    #[must_use]
+    pub fn kinds(&self) -> KindRegistry {
+        KindRegistry::with(self.kinds.clone())
+    }
+
+    /// Hotkeys of one role, with uid and stake.
+    pub fn hotkeys(&self, role: Role) -> impl Iterator<Item = (Hotkey, u16, Stake)> {
+        self.auth.hotkeys.iter().filter(move |entry| entry.role == role).filter_map(|entry| {
+            let hotkey = Hotkey::parse(&entry.hotkey).ok()?;
+            Some((hotkey, entry.uid, Stake::from_tokens(entry.stake)?))
+        })
+    }
+}
+
+impl Default for Config {
+    /// What `config.default.toml` says, whatever the environment says.
+    fn default() -> Self {
+        #[expect(clippy::expect_used, reason = "compiled in, and tested below")]
+        Figment::from(Toml::string(DEFAULTS)).extract().expect("the defaults are complete")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_file_says_what_the_code_says() {
+        let config = Config::default().validate().unwrap();
+        assert_eq!(config.selection, SelectionPolicy::default());
+        assert_eq!(config.lease, LeasePolicy::default());
+        assert_eq!(config.consensus, ConsensusPolicy::default());
+        assert_eq!(config.limits.in_flight, limits::IN_FLIGHT_MAX);
+        assert_eq!(config.limits.parked, limits::PARKED_MAX);
+        assert_eq!(config.limits.reports_per_minute, limits::REPORTS_PER_MINUTE);
+        assert_eq!(config.sweep_millis, limits::SWEEP_MILLIS as u64);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, b"[server]\nlisten_to = \"x\"\n").unwrap();
+        let error = Config::load(Some(file.path())).unwrap_err().to_string();
+        assert!(error.contains("listen_to"), "{error}");
+    }
+
+    #[test]
+    fn dev_mode_is_refused_off_loopback() {
+        for (listen, fits) in [
+            ("127.0.0.1:0", true),
+            ("[::1]:80", true),
+            ("localhost:1", true),
+            ("0.0.0.0:8080", false),
+        ] {
+            let mut config = Config::default();
+            config.auth.dev = true;
+            config.server.listen = listen.to_owned();
+            assert_eq!(config.validate().is_ok(), fits, "{listen}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What many validators say about one miner, merged so that a minority of liars cannot move it.
+//!
+//! [`merge`] is a pure function of one [`Ballot`]; [`ReportTable`] keeps the ballots and knows
+//! which of them changed; [`explain`] redoes a merge and shows every step. All arithmetic is in
+//! integers, so equal inputs give equal bytes on any host. Nothing here reads a clock, and
+//! reputations come from outside.
+//!
+//! ```text
+//! report ──apply──▶ ReportTable ──ballot of each dirty miner──▶ merge ──▶ Verdict
+//! ```
+
+mod explain;
+mod field;
+mod input;
+mod merge;
+mod number;
+mod offline;
+mod policy;
+mod recent;
+mod row;
+mod stats;
+mod table;
+mod validator;
+mod verdict;
+mod vote;
+mod weights;
+
+pub use explain::{Explanation, FieldExplanation, VoteExplanation, explain};
+pub use input::{Applied, Ignored, Report, Restored, Standing, WhyIgnored};
+pub use merge::{Ballot, ChainFacts, Vote, merge};
+pub use offline::{OfflineError, OfflineMerge, offline};
+pub use policy::{ConsensusPolicy, MergeMode};
+pub use stats::ConsensusStats;
+pub use table::{Changed, ReportTable};
+pub use validator::{Equivocation, ValidatorView};
+pub use verdict::{Agreed, Conflict, PublicVerdict, Verdict, Voice, VoterName, Word};
+pub use weights::base_weights;
+
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
