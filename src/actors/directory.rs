@@ -53,6 +53,18 @@ impl Directory {
         self.0.read().ok()?.by_registration.get(&id).cloned()
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.read().map_or(0, |maps| maps.by_registration.len())
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// All entries.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Entry>> {

@@ -1,0 +1,310 @@
+//! The whole server: what is built in which order, and how it stops.
+//!
+//! Start: data folder, store (locked and migrated), blobs, keys, actors, listener. Stop: readiness
+//! off, no new connections, requests in flight finish, the store writes what waits, the lock goes.
+//! The server has a thread of its own, on which all actors live; HTTP workers have theirs.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use actix_web::HttpServer;
+use actix_web::web::Data;
+use tokio::sync::{oneshot, watch};
+
+use crate::actors::{Actors, Deps};
+use crate::config::{Config, ConfigError};
+use crate::http::{Roles, Web, application, auth, intake};
+use crate::identity::{ApiKey, Keypair};
+use crate::outside::{Blobs, Clock};
+use crate::store::sql::{Location, SqlStore};
+use crate::store::{KeyRow, Store, StoreError};
+
+/// Why the server did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Keys that do not go together.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The listener or the data folder.
+    #[error("{what}: {error}")]
+    Io {
+        /// Doing what.
+        what: String,
+        /// What went wrong.
+        error: io::Error,
+    },
+    /// The server's key file.
+    #[error("the server's key: {0}")]
+    Key(#[from] crate::identity::keypair::KeyFileError),
+    /// An actor without which the server makes no sense is dead.
+    #[error("the {0} died; the log says why")]
+    ActorDied(&'static str),
+    /// The server's thread ended without a word.
+    #[error("the server's thread ended unexpectedly")]
+    Gone,
+}
+
+fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> AppError {
+    let what = what.into();
+    move |error| AppError::Io { what, error }
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    url: String,
+    admin_key: Option<String>,
+    clock: Clock,
+    stop: watch::Sender<bool>,
+    ended: oneshot::Receiver<Result<(), AppError>>,
+}
+
+/// What the server's thread says once it listens.
+struct Listening {
+    address: SocketAddr,
+    url: String,
+    admin_key: Option<String>,
+}
+
+impl Server {
+    /// Starts a server with this configuration; it listens when this returns.
+    ///
+    /// # Errors
+    /// [`AppError`] with what is in the way.
+    pub async fn start(config: Config) -> Result<Self, AppError> {
+        Self::start_at(config, Clock::default()).await
+    }
+
+    /// The same, with a clock that the caller may move.
+    ///
+    /// # Errors
+    /// [`AppError`] with what is in the way.
+    pub async fn start_at(config: Config, clock: Clock) -> Result<Self, AppError> {
+        let config = config.validate()?;
+        let (stop, stopped) = watch::channel(false);
+        let (say, listening) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let own_clock = clock.clone();
+        let run = move || {
+            let system = actix_rt::System::new();
+            let outcome = system.block_on(async move {
+                match build(config, own_clock).await {
+                    Ok(built) => {
+                        let listening = Listening {
+                            address: built.address,
+                            url: built.url.clone(),
+                            admin_key: built.admin_key.clone(),
+                        };
+                        say.send(Ok(listening)).ok();
+                        built.run_until(stopped).await
+                    }
+                    Err(error) => {
+                        say.send(Err(error)).ok();
+                        Ok(())
+                    }
+                }
+            });
+            end.send(outcome).ok();
+        };
+        let thread = thread::Builder::new().name("pithead".to_owned()).spawn(run);
+        thread.map_err(io_error("cannot start a thread"))?;
+        let Listening { address, url, admin_key } =
+            listening.await.map_err(|_| AppError::Gone)??;
+        Ok(Self { address, url, admin_key, clock, stop, ended })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How it is reached.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// The admin key that a new data folder got, shown this once.
+    #[must_use]
+    pub fn admin_key(&self) -> Option<&str> {
+        self.admin_key.as_deref()
+    }
+
+    /// Its clock.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Stops it and waits until everything is written.
+    pub async fn stop(self) {
+        if let Err(error) = self.finish().await {
+            tracing::warn!(%error, "the server did not stop cleanly");
+        }
+    }
+
+    /// Stops it; says how it ended.
+    ///
+    /// # Errors
+    /// [`AppError`] with what went wrong on the way down.
+    pub async fn finish(self) -> Result<(), AppError> {
+        self.stop.send_replace(true);
+        self.ended.await.map_err(|_| AppError::Gone)?
+    }
+
+    /// Waits until it ends by itself, or `signal` comes; then stops it.
+    ///
+    /// # Errors
+    /// [`AppError`] when it ended since something died.
+    pub async fn run_until(mut self, signal: impl Future<Output = ()>) -> Result<(), AppError> {
+        tokio::select! {
+            () = signal => self.finish().await,
+            ended = &mut self.ended => ended.map_err(|_| AppError::Gone)?,
+        }
+    }
+}
+
+/// A server that listens but does not serve yet.
+struct Built {
+    address: SocketAddr,
+    url: String,
+    admin_key: Option<String>,
+    listener: TcpListener,
+    web: Data<Web>,
+    actors: Actors,
+    store: Arc<dyn Store>,
+}
+
+/// Opens everything, in order.
+async fn build(config: Config, clock: Clock) -> Result<Built, AppError> {
+    let folder = config.data_dir.clone();
+    let cannot_use = format!("cannot use the data folder `{}`", folder.display());
+    std::fs::create_dir_all(&folder).map_err(io_error(cannot_use.clone()))?;
+    let location = Location::parse(config.database.as_deref(), &folder)?;
+    let store: Arc<dyn Store> = Arc::new(SqlStore::open(location).await?);
+    let blobs = Blobs::open(&folder.join("blobs")).await.map_err(io_error(cannot_use))?;
+    let keypair = Keypair::load_or_create(&folder.join("server.key"))?;
+    let mut keys = store.keys().await?;
+    let admin_key = first_key(&*store, &mut keys, &clock).await?;
+    let (config, kinds) = (Arc::new(config.clone()), Arc::new(config.kinds()));
+    let deps = Deps::new(store.clone(), clock.clone(), config.clone(), kinds.clone());
+    let actors = Actors::start(&deps, rand::random()).await?;
+    let listen = &config.server.listen;
+    let listener = TcpListener::bind(listen)
+        .map_err(io_error(format!("cannot listen on `{listen}` (is it taken?)")))?;
+    let address = listener.local_addr().map_err(io_error("cannot read the address"))?;
+    let url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let web = Web {
+        roles: Roles::new(&config),
+        gate: intake::Gate::new(config.limits.in_flight, config.limits.parked),
+        public_url: url.trim_end_matches('/').to_owned(),
+        keys: auth::Keys::new(keys),
+        replays: auth::Replays::default(),
+        directory: deps.directory.clone(),
+        distributor: actors.distributor.clone(),
+        consensus: actors.consensus.clone(),
+        stats: actors.stats.clone(),
+        draining: Arc::new(AtomicBool::new(false)),
+        started: Instant::now(),
+        store: store.clone(),
+        config,
+        kinds,
+        clock,
+        blobs,
+        keypair,
+    };
+    let url = format!("http://{address}");
+    Ok(Built { address, url, admin_key, listener, web: Data::new(web), actors, store })
+}
+
+/// A data folder without any key gets one for its operator.
+async fn first_key(
+    store: &dyn Store,
+    keys: &mut Vec<KeyRow>,
+    clock: &Clock,
+) -> Result<Option<String>, AppError> {
+    if !keys.is_empty() {
+        return Ok(None);
+    }
+    let key = ApiKey::generate();
+    let row = KeyRow {
+        id: key.id().to_owned(),
+        secret_hash: key.hash(),
+        name: "first admin key".to_owned(),
+        scopes: "admin".to_owned(),
+        created_at: clock.now(),
+        expires_at: None,
+        revoked_at: None,
+    };
+    store.put_key(row.clone()).await?;
+    keys.push(row);
+    Ok(Some(key.reveal()))
+}
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 4_096;
+/// How long requests in flight may take once the server stops.
+const DRAIN_SECS: u64 = 10;
+/// How long a client may take to send its headers.
+const HEADERS_SECS: u64 = 10;
+/// How often the singletons are looked after.
+const WATCH_EVERY: Duration = Duration::from_millis(500);
+
+impl Built {
+    /// Serves until told to stop, or until something without which it makes no sense died.
+    async fn run_until(self, mut stopped: watch::Receiver<bool>) -> Result<(), AppError> {
+        let Self { listener, web, actors, store, .. } = self;
+        let workers = match web.config.server.workers {
+            0 => thread::available_parallelism().map_or(2, usize::from),
+            workers => workers,
+        };
+        let shared = web.clone();
+        let server = HttpServer::new(move || application(shared.clone()))
+            .workers(workers)
+            .backlog(BACKLOG)
+            .max_connections(web.config.limits.in_flight + web.config.limits.parked)
+            .client_request_timeout(Duration::from_secs(HEADERS_SECS))
+            .shutdown_timeout(DRAIN_SECS)
+            .disable_signals()
+            .listen(listener)
+            .map_err(io_error("cannot listen"))?
+            .run();
+        let handle = server.handle();
+        let serving = actix_rt::spawn(server);
+        let outcome = loop {
+            tokio::select! {
+                _ = stopped.wait_for(|stop| *stop) => break Ok(()),
+                () = tokio::time::sleep(WATCH_EVERY) => {
+                    if let Some(name) = actors.dead() {
+                        tracing::error!(actor = name, "an actor died; the server ends");
+                        break Err(AppError::ActorDied(name));
+                    }
+                }
+            }
+        };
+        web.draining.store(true, Ordering::Relaxed);
+        handle.stop(outcome.is_ok()).await;
+        serving.await.ok();
+        store.close().await;
+        outcome
+    }
+}
+
+/// Opens the store of a data folder for the command line.
+///
+/// # Errors
+/// [`AppError`], also when a server runs there.
+pub async fn open_store(config: &Config, folder: &Path) -> Result<SqlStore, AppError> {
+    let location = Location::parse(config.database.as_deref(), folder)?;
+    Ok(SqlStore::open(location).await?)
+}

@@ -1,0 +1,252 @@
+//! Callers by what they may do. A handler that takes a [`MinerCaller`] cannot be reached by anybody
+//! else: the rule is in its signature.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+
+use super::keys::{KeyCaller, Scope};
+use super::signed::{Unproven, state};
+use crate::actors::consensus::Reporter;
+use crate::actors::directory::Entry;
+use crate::config::Role;
+use crate::domain::ids::{Hotkey, MinerUid};
+use crate::domain::units::Stake;
+use crate::http::Web;
+use crate::http::error::{ApiError, ApiResult, Code};
+use crate::store::Nonce;
+
+/// Who calls, as the credentials say.
+#[derive(Clone)]
+pub enum Caller {
+    /// No credentials.
+    Nobody,
+    /// Development without credentials: may do what an admin may.
+    Developer,
+    /// An API key.
+    Key(KeyCaller),
+    /// Somebody with a hotkey.
+    Signer {
+        /// The hotkey.
+        hotkey: Hotkey,
+        /// The nonce; absent in development.
+        nonce: Option<Nonce>,
+    },
+    /// An upload whose signature is yet to be proven; good for nothing before.
+    Unproven(Unproven),
+}
+
+/// What to say to somebody without credentials.
+pub(super) fn who() -> ApiError {
+    ApiError::new(
+        Code::Unauthenticated,
+        "send an API key (`Authorization: Bearer pit_..` or `X-API-Key`) or sign the request \
+         (btauth/1; GET /api/v1/identity tells the receiver)",
+    )
+}
+
+fn forbidden(what: &str) -> ApiError {
+    ApiError::new(Code::Forbidden, format!("this is for {what} only"))
+}
+
+macro_rules! extractor {
+    ($caller:ty) => {
+        impl FromRequest for $caller {
+            type Error = ApiError;
+            type Future = Ready<Result<Self, ApiError>>;
+
+            fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+                let extensions = request.extensions();
+                let caller = extensions.get::<Caller>().unwrap_or(&Caller::Nobody);
+                ready(state(request).and_then(|web| Self::of(web, caller)))
+            }
+        }
+    };
+}
+
+/// A client: an API key, or a signer that is known here.
+#[derive(Debug, Clone)]
+pub struct ClientCaller {
+    /// Who owns what it makes.
+    pub owner: String,
+    /// Whether it sees everybody's.
+    pub admin: bool,
+    /// Of a signed request.
+    pub nonce: Option<Nonce>,
+}
+
+impl ClientCaller {
+    pub(in crate::http) fn of(web: &Web, caller: &Caller) -> ApiResult<Self> {
+        match caller {
+            Caller::Nobody | Caller::Unproven(_) => Err(who()),
+            Caller::Developer => Ok(Self { owner: "dev".to_owned(), admin: true, nonce: None }),
+            Caller::Key(key) => {
+                let admin = key.scopes.contains(&Scope::Admin);
+                if !admin && !key.scopes.contains(&Scope::Client) {
+                    return Err(forbidden("clients"));
+                }
+                Ok(Self { owner: key.id.clone(), admin, nonce: None })
+            }
+            Caller::Signer { hotkey, nonce } => {
+                let operator = web.roles.is(hotkey, Role::Operator);
+                if !operator && web.roles.of(hotkey).is_none() {
+                    return Err(forbidden("clients with an API key"));
+                }
+                Ok(Self { owner: hotkey.to_string(), admin: operator, nonce: nonce.clone() })
+            }
+        }
+    }
+
+    /// Whether something of this owner is visible to the caller.
+    #[must_use]
+    pub fn sees(&self, owner: &str) -> bool {
+        self.admin || self.owner == owner
+    }
+}
+extractor!(ClientCaller);
+
+/// A miner with an actor.
+#[derive(Clone)]
+pub struct MinerCaller {
+    /// Its entry in the directory.
+    pub entry: Arc<Entry>,
+    /// Of a signed request.
+    pub nonce: Option<Nonce>,
+}
+
+impl MinerCaller {
+    pub(in crate::http) fn of(web: &Web, caller: &Caller) -> ApiResult<Self> {
+        let (hotkey, nonce) = match caller {
+            Caller::Nobody | Caller::Unproven(_) => return Err(who()),
+            Caller::Developer => return Err(forbidden("miners (name one in `X-Dev-Hotkey`)")),
+            Caller::Signer { hotkey, nonce } => (hotkey, nonce.clone()),
+            Caller::Key(key) => match key.scopes.iter().find(|s| matches!(s, Scope::Miner(_))) {
+                Some(Scope::Miner(hotkey)) => (hotkey, None),
+                _ => return Err(forbidden("miners")),
+            },
+        };
+        let entry = web.directory.by_hotkey(hotkey).ok_or_else(|| {
+            ApiError::new(
+                Code::NotRegistered,
+                format!("no validator has reported a miner with the hotkey `{hotkey}` lately"),
+            )
+        })?;
+        Ok(Self { entry, nonce })
+    }
+
+    /// Checks the uid that the request names.
+    ///
+    /// # Errors
+    /// 403 when it is another one.
+    pub fn check(&self, uid: MinerUid) -> ApiResult<()> {
+        if self.entry.uid == uid {
+            return Ok(());
+        }
+        Err(ApiError::new(Code::UidMismatch, format!("your uid is {}, not {uid}", self.entry.uid)))
+    }
+}
+extractor!(MinerCaller);
+
+/// A validator.
+#[derive(Debug, Clone)]
+pub struct ValidatorCaller {
+    /// Its hotkey.
+    pub hotkey: Hotkey,
+    /// Its uid; absent in development for a hotkey that is not configured.
+    pub uid: Option<u16>,
+    /// Its stake, where known.
+    pub stake: Option<Stake>,
+    /// Of a signed request.
+    pub nonce: Option<Nonce>,
+}
+
+impl ValidatorCaller {
+    pub(in crate::http) fn of(web: &Web, caller: &Caller) -> ApiResult<Self> {
+        let (hotkey, nonce) = match caller {
+            Caller::Nobody | Caller::Unproven(_) => return Err(who()),
+            Caller::Developer => return Err(forbidden("validators (name one in `X-Dev-Hotkey`)")),
+            Caller::Signer { hotkey, nonce } => (hotkey, nonce.clone()),
+            Caller::Key(key) => {
+                match key.scopes.iter().find(|s| matches!(s, Scope::Validator(_))) {
+                    Some(Scope::Validator(hotkey)) => (hotkey, None),
+                    _ => return Err(forbidden("validators")),
+                }
+            }
+        };
+        let hotkey = hotkey.clone();
+        match web.roles.of(&hotkey) {
+            Some((Role::Validator, uid, stake)) => {
+                Ok(Self { hotkey, uid: Some(uid), stake: Some(stake), nonce })
+            }
+            None if web.config.auth.dev => Ok(Self { hotkey, uid: None, stake: None, nonce }),
+            Some(_) | None => Err(ApiError::new(
+                Code::NotRegistered,
+                format!("`{hotkey}` is not a validator here (`auth.hotkeys`)"),
+            )),
+        }
+    }
+
+    /// The caller as a reporter; the uid that the body names is checked, never trusted.
+    ///
+    /// # Errors
+    /// 403 when it is another one than is known.
+    pub fn reporter(&self, named: Option<u16>) -> ApiResult<Reporter> {
+        let uid = match (self.uid, named) {
+            (Some(own), Some(named)) if own != named => {
+                return Err(ApiError::new(
+                    Code::UidMismatch,
+                    format!("your `validator_uid` is {own}, not {named}"),
+                ));
+            }
+            (own, named) => own.or(named).unwrap_or_default(),
+        };
+        Ok(Reporter { hotkey: self.hotkey.clone(), uid, stake: self.stake })
+    }
+}
+extractor!(ValidatorCaller);
+
+/// Somebody who may run this server.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// Who, for the audit.
+    pub name: String,
+}
+
+impl Admin {
+    pub(in crate::http) fn of(web: &Web, caller: &Caller) -> ApiResult<Self> {
+        match caller {
+            Caller::Nobody | Caller::Unproven(_) => Err(who()),
+            Caller::Developer => Ok(Self { name: "dev".to_owned() }),
+            Caller::Key(key) if key.scopes.contains(&Scope::Admin) => {
+                Ok(Self { name: key.id.clone() })
+            }
+            Caller::Signer { hotkey, .. } if web.roles.is(hotkey, Role::Operator) => {
+                Ok(Self { name: hotkey.to_string() })
+            }
+            Caller::Key(_) | Caller::Signer { .. } => Err(forbidden("operators")),
+        }
+    }
+}
+extractor!(Admin);
+
+/// Anybody with credentials.
+#[derive(Clone)]
+pub struct AnyCaller(pub Caller);
+
+impl AnyCaller {
+    pub(in crate::http) fn of(web: &Web, caller: &Caller) -> ApiResult<Self> {
+        match caller {
+            Caller::Nobody | Caller::Unproven(_) => Err(who()),
+            Caller::Developer | Caller::Key(_) => Ok(Self(caller.clone())),
+            Caller::Signer { hotkey, .. } => {
+                let known = web.config.auth.dev
+                    || web.roles.of(hotkey).is_some()
+                    || web.directory.by_hotkey(hotkey).is_some();
+                if known { Ok(Self(caller.clone())) } else { Err(forbidden("known hotkeys")) }
+            }
+        }
+    }
+}
+extractor!(AnyCaller);

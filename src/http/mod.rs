@@ -1,0 +1,158 @@
+//! HTTP: the contract with clients, miners, validators and operators.
+//!
+//! A request passes, from the outside in: the log span, the gate (a permit, or 503), the
+//! credentials, and then its route. Nothing is read from a body before the gate let it in, and no
+//! handler runs for a caller that its signature does not name.
+
+pub mod auth;
+pub mod error;
+mod fields;
+pub mod intake;
+mod routes;
+mod upload;
+mod view;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use actix::Addr;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{App, Error, web};
+
+use crate::actors::consensus::ConsensusSupervisor;
+use crate::actors::directory::Directory;
+use crate::actors::distributor::Distributor;
+use crate::actors::stats::Stats;
+use crate::config::{Config, Role};
+use crate::domain::ids::Hotkey;
+use crate::domain::kind::KindRegistry;
+use crate::domain::limits;
+use crate::domain::units::Stake;
+use crate::identity::Keypair;
+use crate::outside::{Blobs, Clock};
+use crate::store::Store;
+
+/// Largest JSON or form body of a route that names no other.
+const BODY_MAX: usize = limits::BODY_BYTES_MAX + limits::RESPONSE_BYTES_MAX;
+
+/// What handlers work with; one for all workers.
+pub struct Web {
+    /// How the operator wants it.
+    pub config: Arc<Config>,
+    /// Which kinds there are.
+    pub kinds: Arc<KindRegistry>,
+    /// What time it is.
+    pub clock: Clock,
+    /// What was.
+    pub store: Arc<dyn Store>,
+    /// Bytes of files.
+    pub blobs: Blobs,
+    /// Who the server is.
+    pub keypair: Keypair,
+    /// Where the outside reaches it.
+    pub public_url: String,
+    /// API keys.
+    pub keys: auth::Keys,
+    /// Nonces of late.
+    pub replays: auth::Replays,
+    /// Hotkeys of the configuration.
+    pub roles: Roles,
+    /// Permits.
+    pub gate: intake::Gate,
+    /// Miner actors.
+    pub directory: Directory,
+    /// Open tasks to leases.
+    pub distributor: Addr<Distributor>,
+    /// Reports to verdicts.
+    pub consensus: Addr<ConsensusSupervisor>,
+    /// Evaluations to scores.
+    pub stats: Addr<Stats>,
+    /// Whether the server goes down.
+    pub draining: Arc<AtomicBool>,
+    /// Since when it runs.
+    pub started: Instant,
+}
+
+impl Web {
+    /// The server's hotkey: the receiver of signed requests.
+    #[must_use]
+    pub fn hotkey(&self) -> &Hotkey {
+        self.keypair.hotkey()
+    }
+}
+
+/// Hotkeys of the configuration and what they are.
+#[derive(Debug)]
+pub struct Roles(HashMap<Hotkey, (Role, u16, Stake)>);
+
+impl Roles {
+    /// As configured.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let of = |role| {
+            config.hotkeys(role).map(move |(hotkey, uid, stake)| (hotkey, (role, uid, stake)))
+        };
+        Self([Role::Miner, Role::Validator, Role::Operator].into_iter().flat_map(of).collect())
+    }
+
+    /// A hotkey's role, uid and stake.
+    #[must_use]
+    pub fn of(&self, hotkey: &Hotkey) -> Option<(Role, u16, Stake)> {
+        self.0.get(hotkey).copied()
+    }
+
+    /// Whether it has this role.
+    #[must_use]
+    pub fn is(&self, hotkey: &Hotkey, role: Role) -> bool {
+        self.of(hotkey).is_some_and(|(own, ..)| own == role)
+    }
+}
+
+/// Builds the application of one worker.
+pub fn application(
+    web: web::Data<Web>,
+) -> App<
+    impl actix_web::dev::ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .app_data(web)
+        .app_data(web::PayloadConfig::new(BODY_MAX))
+        .configure(routes::table)
+        .default_service(web::to(routes::no_such_route))
+        // The last one wrapped is the outermost.
+        .wrap(from_fn(auth::identify))
+        .wrap(from_fn(intake::take_permit))
+        .wrap(from_fn(measure))
+}
+
+/// Middleware: counts and times requests by class of status.
+async fn measure(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let began = Instant::now();
+    let answer = next.call(request).await;
+    let status = match &answer {
+        Ok(response) => response.status(),
+        Err(error) => error.as_response_error().status_code(),
+    };
+    let class = match status.as_u16() {
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
+    };
+    metrics::counter!(crate::telemetry::HTTP_REQUESTS, "class" => class).increment(1);
+    metrics::histogram!(crate::telemetry::HTTP_SECONDS).record(began.elapsed());
+    answer
+}

@@ -1,0 +1,149 @@
+//! For operators: probes, metrics, who the server is, and API keys.
+
+use std::sync::atomic::Ordering;
+
+use actix_web::web::{Bytes, Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+
+use crate::actors::consensus::ViewConsensus;
+use crate::actors::distributor::ViewQueue;
+use crate::domain::limits::{SIGNATURE_FUTURE_MILLIS, SIGNATURE_PAST_MILLIS};
+use crate::domain::units::Millis;
+use crate::http::Web;
+use crate::http::auth::Admin;
+use crate::http::auth::keys::Scope;
+use crate::http::error::{ApiError, ApiResult, Code};
+use crate::http::fields::Fields;
+use crate::identity::ApiKey;
+use crate::store::KeyRow;
+
+/// `GET /livez`: the process answers. Touches nothing else.
+pub(super) async fn livez() -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "status": "ok" }))
+}
+
+/// `GET /readyz`: work may be sent here.
+pub(super) async fn readyz(web: Data<Web>) -> ApiResult {
+    if web.draining.load(Ordering::Relaxed) {
+        return Err(ApiError::new(Code::Full, "the server is draining").retry_after(5));
+    }
+    web.store.ping().await?;
+    Ok(HttpResponse::Ok().json(json!({ "status": "ready" })))
+}
+
+/// `GET /metrics`, for Prometheus.
+pub(super) async fn metrics(web: Data<Web>) -> ApiResult {
+    let stats = web.consensus.send(ViewConsensus).await?.stats;
+    metrics::gauge!(crate::telemetry::MINERS).set(web.directory.len() as f64);
+    metrics::gauge!(crate::telemetry::CONSENSUS_CONFIDENCE).set(stats.mean_confidence.as_f64());
+    metrics::gauge!(crate::telemetry::CONSENSUS_COVERAGE).set(stats.coverage.as_f64());
+    metrics::gauge!(crate::telemetry::CONSENSUS_CONFLICTS).set(stats.conflict_rate.as_f64());
+    metrics::gauge!(crate::telemetry::VALIDATORS_ACTIVE).set(stats.active_validators as f64);
+    let handle = crate::telemetry::metrics();
+    let none = || ApiError::new(Code::Unavailable, "metrics are not installed");
+    let text = handle.ok_or_else(none)?.render();
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text))
+}
+
+/// `GET /health`: how it goes, for people.
+pub(super) async fn health(web: Data<Web>) -> ApiResult {
+    let queue = web.distributor.send(ViewQueue).await?;
+    let stats = web.consensus.send(ViewConsensus).await?.stats;
+    let database = web.store.ping().await.is_ok();
+    Ok(HttpResponse::Ok().json(json!({
+        "success": true,
+        "status": if database { "healthy" } else { "degraded" },
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_secs": web.started.elapsed().as_secs(),
+        "database": if database { "ok" } else { "does not answer" },
+        "miners": web.directory.len(),
+        "active_validators": stats.active_validators,
+        "consensus_confidence": stats.mean_confidence.as_f64(),
+        "open_tasks": queue.open_tasks,
+        "waiting_tasks": queue.ready_tasks,
+        "timestamp": web.clock.now().rfc3339(),
+    })))
+}
+
+/// `GET /identity`: what a signer needs to know.
+pub(super) async fn identity(web: Data<Web>) -> HttpResponse {
+    HttpResponse::Ok().json(json!({
+        "success": true,
+        "hotkey": web.hotkey(),
+        "protocols": [crate::identity::btauth::PROTOCOL],
+        "netuid": web.config.netuid,
+        "public_url": web.public_url,
+        "window_secs": {
+            "past": SIGNATURE_PAST_MILLIS / 1_000,
+            "future": SIGNATURE_FUTURE_MILLIS / 1_000,
+        },
+        "time_unix_ms": web.clock.now().0,
+        "version": env!("CARGO_PKG_VERSION"),
+        "dev": web.config.auth.dev,
+    }))
+}
+
+/// `POST /admin/keys`: makes a key; its text is shown this once.
+pub(super) async fn create_key(
+    web: Data<Web>,
+    admin: Admin,
+    request: HttpRequest,
+    body: Bytes,
+) -> ApiResult {
+    let mut fields = Fields::read(&request, &body)?;
+    let name = fields.name("name").unwrap_or_default();
+    let scopes = fields.text("scopes", 1_024).unwrap_or_else(|| "client".to_owned());
+    for scope in scopes.split(' ') {
+        if let Err(reason) = scope.parse::<Scope>() {
+            fields.complain("scopes", reason);
+        }
+    }
+    let days = fields.integer("expires_days", 1, 3_650);
+    fields.done()?;
+    let (key, now) = (ApiKey::generate(), web.clock.now());
+    let row = KeyRow {
+        id: key.id().to_owned(),
+        secret_hash: key.hash(),
+        name,
+        scopes: scopes.clone(),
+        created_at: now,
+        expires_at: days.map(|days| now.plus(days * crate::domain::units::DAY)),
+        revoked_at: None,
+    };
+    web.store.put_key(row.clone()).await?;
+    web.keys.put(row);
+    tracing::info!(key.id = key.id(), scopes, by = admin.name, "an API key was made");
+    let place = format!("/api/v1/admin/keys/{}", key.id());
+    Ok(HttpResponse::Created().insert_header(("location", place)).json(json!({
+        "id": key.id(), "key": key.reveal(), "scopes": scopes,
+        "message": "keep it: only its hash is stored here",
+    })))
+}
+
+/// `GET /admin/keys`.
+pub(super) async fn list_keys(web: Data<Web>, _: Admin) -> HttpResponse {
+    let show = |row: KeyRow| {
+        json!({
+            "id": row.id,
+            "name": row.name,
+            "scopes": row.scopes,
+            "created_at": row.created_at.rfc3339(),
+            "expires_at": row.expires_at.map(Millis::rfc3339),
+            "revoked_at": row.revoked_at.map(Millis::rfc3339),
+        })
+    };
+    let keys: Vec<_> = web.keys.all().into_iter().map(show).collect();
+    HttpResponse::Ok().json(json!({ "count": keys.len(), "keys": keys }))
+}
+
+/// `DELETE /admin/keys/{id}`: effective at once.
+pub(super) async fn revoke_key(web: Data<Web>, admin: Admin, path: Path<String>) -> ApiResult {
+    let now = web.clock.now();
+    if !web.store.revoke_key(path.to_string(), now).await? {
+        return Err(ApiError::not_found("valid key"));
+    }
+    web.keys.revoke(&path, now);
+    tracing::info!(key.id = path.as_str(), by = admin.name, "an API key was taken back");
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,294 @@
+//! Bodies that stream: read within a size and a time, files spooled to the disk while they come in.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_multipart::{Field, Multipart};
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::web::{Bytes, BytesMut};
+use actix_web::{HttpRequest, web};
+use futures_util::{Stream, StreamExt};
+
+use super::Web;
+use super::error::{ApiError, ApiResult, Code};
+use super::fields::{Fields, printable};
+use crate::domain::ids::{FileId, TaskId};
+use crate::domain::kind::Input;
+use crate::domain::limits::{BODY_SECS_MAX, NAME_CHARS_MAX};
+use crate::outside::blobs::Spool;
+use crate::store::{FileRow, Nonce, PutFile};
+
+/// Longest text field of a multipart body, in bytes.
+const FIELD_BYTES_MAX: usize = 256 * 1024;
+/// Fields of a multipart body.
+const FIELDS_MAX: usize = 64;
+
+/// A body of at most `bytes_max`, within the time that a body may take.
+///
+/// # Errors
+/// 413, 408 or 400.
+pub(super) async fn read_body(mut payload: Payload, bytes_max: usize) -> ApiResult<Bytes> {
+    within(async {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(broken)?;
+            if body.len() + chunk.len() > bytes_max {
+                return Err(too_large(bytes_max as u64));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    })
+    .await
+}
+
+async fn within<T>(work: impl Future<Output = ApiResult<T>>) -> ApiResult<T> {
+    let limit = Duration::from_secs(BODY_SECS_MAX);
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        Err(ApiError::new(Code::TooSlow, format!("a body may take {BODY_SECS_MAX} s to arrive")))
+    })
+}
+
+fn broken(error: PayloadError) -> ApiError {
+    match error {
+        PayloadError::Overflow => ApiError::new(Code::TooLarge, "the body is too large"),
+        other => ApiError::new(Code::BadBody, format!("the body broke off: {other}")),
+    }
+}
+
+fn too_large(bytes_max: u64) -> ApiError {
+    ApiError::new(Code::TooLarge, format!("at most {bytes_max} bytes are taken here"))
+}
+
+/// A file that came with a body, on the disk but not kept yet.
+#[derive(Debug)]
+pub(super) struct FilePart {
+    /// Its field.
+    pub field: String,
+    name: String,
+    declared: String,
+    spool: Spool,
+}
+
+/// Reads fields and at most one file. The file's field must be one of `file_fields`.
+///
+/// # Errors
+/// 400, 408, 413, 415, or 422 naming the field.
+pub(super) async fn receive(
+    web: &Web,
+    request: &HttpRequest,
+    payload: web::Payload,
+    file_fields: &[&str],
+    bytes_max: u64,
+) -> ApiResult<(Fields, Option<FilePart>)> {
+    let content_type = request.headers().get("content-type").and_then(|v| v.to_str().ok());
+    let multipart = content_type.is_some_and(|t| t.to_ascii_lowercase().starts_with("multipart/"));
+    if !multipart {
+        let body = read_body(payload.into_inner(), super::BODY_MAX).await?;
+        return Ok((Fields::read(request, &body)?, None));
+    }
+    let shared = Shared(Rc::new(RefCell::new(payload.into_inner())));
+    let parts = Multipart::new(request.headers(), shared.clone());
+    within(async move {
+        let received = receive_parts(web, parts, file_fields, bytes_max).await?;
+        // What follows the last boundary belongs to the body that was signed.
+        let mut rest = shared;
+        while let Some(chunk) = rest.next().await {
+            chunk.map_err(broken)?;
+        }
+        Ok(received)
+    })
+    .await
+}
+
+async fn receive_parts(
+    web: &Web,
+    mut parts: Multipart,
+    file_fields: &[&str],
+    bytes_max: u64,
+) -> ApiResult<(Fields, Option<FilePart>)> {
+    let bad = |error| ApiError::new(Code::BadBody, format!("the multipart body is bad: {error}"));
+    let (mut fields, mut file, mut count) = (Fields::default(), None, 0);
+    while let Some(part) = parts.next().await {
+        let mut part = part.map_err(bad)?;
+        count += 1;
+        if count > FIELDS_MAX {
+            return Err(ApiError::new(Code::TooLarge, format!("at most {FIELDS_MAX} fields")));
+        }
+        let name: String = part.name().unwrap_or_default().chars().take(NAME_CHARS_MAX).collect();
+        if file_fields.contains(&name.as_str()) {
+            if file.is_some() {
+                return Err(ApiError::field(name, "is given twice"));
+            }
+            file = Some(spool(web, name, &mut part, bytes_max).await?);
+        } else {
+            let text = text_of(&name, &mut part).await?;
+            fields.add(name, text);
+        }
+    }
+    Ok((fields, file))
+}
+
+async fn text_of(name: &str, part: &mut Field) -> ApiResult<String> {
+    let mut text = Vec::new();
+    while let Some(chunk) = part.next().await {
+        let chunk = chunk.map_err(|error| {
+            ApiError::new(Code::BadBody, format!("the multipart body is bad: {error}"))
+        })?;
+        if text.len() + chunk.len() > FIELD_BYTES_MAX {
+            return Err(ApiError::field(
+                name,
+                format!("must have at most {FIELD_BYTES_MAX} bytes"),
+            ));
+        }
+        text.extend_from_slice(&chunk);
+    }
+    String::from_utf8(text).map_err(|_| ApiError::field(name, "must be UTF-8 text"))
+}
+
+async fn spool(web: &Web, field: String, part: &mut Field, bytes_max: u64) -> ApiResult<FilePart> {
+    let declared = part.content_type().map(|mime| mime.essence_str().to_owned());
+    let name = part.content_disposition().and_then(|d| d.get_filename()).unwrap_or_default();
+    let name = file_name(name);
+    let mut spool = web.blobs.spool().await?;
+    while let Some(chunk) = part.next().await {
+        let chunk = chunk.map_err(|error| {
+            ApiError::new(Code::BadBody, format!("the multipart body is bad: {error}"))
+        })?;
+        if spool.size() + chunk.len() as u64 > bytes_max {
+            return Err(too_large(bytes_max));
+        }
+        spool.write(&chunk).await?;
+    }
+    if spool.size() == 0 {
+        return Err(ApiError::field(field, "is empty"));
+    }
+    Ok(FilePart { field, name, declared: declared.unwrap_or_default(), spool })
+}
+
+/// The last part of whatever path a sender names, without control characters. It is shown, and
+/// never used as a path.
+fn file_name(given: &str) -> String {
+    let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
+    last.chars().filter(|c| !c.is_control() && *c != '"').take(NAME_CHARS_MAX).collect()
+}
+
+impl FilePart {
+    /// The content type, from the bytes where they tell, else as declared.
+    ///
+    /// # Errors
+    /// 415 when it is not what this input takes.
+    pub(super) fn content_type(&self, input: Input) -> ApiResult<String> {
+        let sniffed = infer::get(self.spool.head()).map(|found| found.mime_type());
+        let declared = self.declared.as_str();
+        let found = sniffed.unwrap_or(declared);
+        if takes(input, found, sniffed.is_some()) {
+            return Ok(found.to_owned());
+        }
+        Err(ApiError::new(
+            Code::UnsupportedMedia,
+            format!(
+                "`{}` looks like `{}`; {} is taken here",
+                self.field,
+                printable(if found.is_empty() { "something unknown" } else { found }),
+                match input {
+                    Input::Audio => "audio",
+                    Input::Video => "video",
+                    Input::Document => "a text document",
+                    Input::Text => "text",
+                },
+            ),
+        ))
+    }
+
+    /// Keeps the file and writes its row.
+    ///
+    /// # Errors
+    /// 503 when the disk or the database refuses.
+    pub(super) async fn keep(
+        self,
+        web: &Web,
+        content_type: String,
+        owner: String,
+        task: Option<TaskId>,
+        nonce: Option<Nonce>,
+    ) -> ApiResult<FileRow> {
+        let kept = web.blobs.keep(self.spool).await?;
+        let file = FileRow {
+            id: FileId(uuid::Uuid::now_v7()),
+            owner,
+            sha256: kept.sha256,
+            size: kept.size,
+            content_type,
+            name: self.name,
+            created_at: web.clock.now(),
+            task,
+        };
+        web.store.put_file(PutFile { file: file.clone(), nonce }).await?;
+        Ok(file)
+    }
+}
+
+/// Containers such as MP4, WebM and Ogg carry sound alone too, and are sniffed as video.
+fn takes(input: Input, found: &str, sniffed: bool) -> bool {
+    let class = found.split('/').next().unwrap_or_default();
+    match input {
+        Input::Audio => class == "audio" || (class == "video" && sniffed),
+        Input::Video => class == "video",
+        Input::Document | Input::Text => {
+            class == "text"
+                || matches!(
+                    found,
+                    "application/pdf"
+                        | "application/msword"
+                        | "application/rtf"
+                        | "application/json"
+                        | "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+                        | "application/vnd.oasis.opendocument.text"
+                )
+        }
+    }
+}
+
+/// One payload that two readers share, one after the other.
+#[derive(Clone)]
+struct Shared(Rc<RefCell<Payload>>);
+
+impl Stream for Shared {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.borrow_mut().poll_next_unpin(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_never_are_paths() {
+        for (given, kept) in [
+            ("../../etc/passwd", "passwd"),
+            ("C:\\temp\\a.wav", "a.wav"),
+            ("a\r\nb\".wav", "ab.wav"),
+            ("", ""),
+        ] {
+            assert_eq!(file_name(given), kept);
+        }
+    }
+
+    #[test]
+    fn a_picture_is_no_audio_whatever_it_is_called() {
+        assert!(takes(Input::Audio, "audio/x-wav", true));
+        assert!(takes(Input::Audio, "video/mp4", true));
+        assert!(!takes(Input::Audio, "video/mp4", false));
+        assert!(!takes(Input::Audio, "image/png", true));
+        assert!(!takes(Input::Video, "audio/mpeg", true));
+        assert!(takes(Input::Document, "text/plain", false));
+    }
+}
