@@ -34,7 +34,10 @@ pub struct ConsensusSupervisor {
     fleet: Fleet,
     validators: HashMap<Hotkey, ValidatorId>,
     recent: HashMap<Hotkey, Vec<Millis>>,
+    /// Reports to be merged.
     waiting: Vec<Waiting>,
+    /// Reports merged, to be answered.
+    merged: Vec<Waiting>,
     merge_due: bool,
     /// Uids whose registration is being written.
     registering: HashSet<MinerUid>,
@@ -150,6 +153,7 @@ impl ConsensusSupervisor {
             validators: loaded.validators.into_iter().map(|row| (row.hotkey, row.id)).collect(),
             recent: HashMap::new(),
             waiting: Vec::new(),
+            merged: Vec::new(),
             merge_due: false,
             registering: HashSet::new(),
             swept_at: now,
@@ -263,6 +267,7 @@ impl ConsensusSupervisor {
                 Ok(done) => done,
                 Err(error) => {
                     tracing::warn!(miner.uid = %uid, %error, "a registration was not written");
+                    act.answer();
                     ctx.run_later(TICK, move |act, ctx| act.publish_again(uid, ctx));
                     return;
                 }
@@ -281,6 +286,7 @@ impl ConsensusSupervisor {
                 act.fleet.spawn(registered.row, &held);
             }
             act.publish_again(uid, ctx);
+            act.answer();
         }));
     }
 
@@ -383,7 +389,18 @@ impl Handler<Merge> for ConsensusSupervisor {
         self.merge_due = false;
         let changed = self.table.merge_dirty(self.deps.clock.now());
         self.publish(changed, ctx);
-        for waiting in self.waiting.drain(..) {
+        self.merged.append(&mut self.waiting);
+        self.answer();
+    }
+}
+
+impl ConsensusSupervisor {
+    /// Answers merged reports once the registrations that they led to are durable.
+    fn answer(&mut self) {
+        if !self.registering.is_empty() {
+            return;
+        }
+        for waiting in self.merged.drain(..) {
             metrics::histogram!(crate::telemetry::REPORT_TO_VERDICT_SECONDS)
                 .record(waiting.received.elapsed());
             let consensus_updated = waiting.applied.dirty.len();
