@@ -90,6 +90,21 @@ impl Server {
     /// [`AppError`] with what is in the way.
     pub async fn start_at(config: Config, clock: Clock) -> Result<Self, AppError> {
         let config = config.validate()?;
+        let location = Location::parse(config.database.as_deref(), &config.data_dir)?;
+        let store = Arc::new(SqlStore::open(location).await?);
+        Self::start_on(config, clock, store).await
+    }
+
+    /// The same, on a store that the caller opened.
+    ///
+    /// # Errors
+    /// [`AppError`] with what is in the way.
+    pub async fn start_on(
+        config: Config,
+        clock: Clock,
+        store: Arc<dyn Store>,
+    ) -> Result<Self, AppError> {
+        let config = config.validate()?;
         let (stop, stopped) = watch::channel(false);
         let (say, listening) = oneshot::channel();
         let (end, ended) = oneshot::channel();
@@ -97,7 +112,7 @@ impl Server {
         let run = move || {
             let system = actix_rt::System::new();
             let outcome = system.block_on(async move {
-                match build(config, own_clock).await {
+                match build(config, own_clock, store).await {
                     Ok(built) => {
                         let listening = Listening {
                             address: built.address,
@@ -186,12 +201,10 @@ struct Built {
 }
 
 /// Opens everything, in order.
-async fn build(config: Config, clock: Clock) -> Result<Built, AppError> {
+async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Built, AppError> {
     let folder = config.data_dir.clone();
     let cannot_use = format!("cannot use the data folder `{}`", folder.display());
     std::fs::create_dir_all(&folder).map_err(io_error(cannot_use.clone()))?;
-    let location = Location::parse(config.database.as_deref(), &folder)?;
-    let store: Arc<dyn Store> = Arc::new(SqlStore::open(location).await?);
     let blobs = Blobs::open(&folder.join("blobs")).await.map_err(io_error(cannot_use))?;
     let keypair = Keypair::load_or_create(&folder.join("server.key"))?;
     let mut keys = store.keys().await?;

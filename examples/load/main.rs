@@ -1,0 +1,113 @@
+//! How fast the main job is. A *cycle* is one client's submit, one fetch by a long-polling miner and
+//! one response: three HTTP requests, each answered after its commit.
+//!
+//!     cargo run --release --example load -- --json
+//!
+//! The server runs in a process of its own (this program, started again); the load generator shares
+//! its cores. Every task is checked to have been completed exactly once.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod cycles;
+mod server;
+mod statuses;
+mod wire;
+
+use std::error::Error;
+
+use clap::Parser;
+use serde_json::json;
+
+/// Measures cycles, reports, memory and idle writes of a Pithead server.
+#[derive(Parser, Debug, Clone)]
+pub(crate) struct Args {
+    /// Cycles to run.
+    #[arg(long, default_value_t = 60_000)]
+    cycles: usize,
+    /// Keep-alive connections of clients.
+    #[arg(long, default_value_t = 24)]
+    clients: usize,
+    /// Miners, each with one keep-alive connection.
+    #[arg(long, default_value_t = 40)]
+    miners: u16,
+    /// Tasks that may be open at once.
+    #[arg(long, default_value_t = 256)]
+    window: usize,
+    /// Sign every request instead of using API keys.
+    #[arg(long)]
+    signed: bool,
+    /// Seconds of reports from 64 validators on 256 miners; 0 to leave them out.
+    #[arg(long, default_value_t = 5)]
+    report_secs: u64,
+    /// Seconds of idleness to watch for writes; 0 to leave them out.
+    #[arg(long, default_value_t = 20)]
+    idle_secs: u64,
+    /// `postgres://..`; SQLite in a temporary folder when absent.
+    #[arg(long)]
+    database: Option<String>,
+    /// One JSON object on the last line.
+    #[arg(long)]
+    json: bool,
+    /// Be the server (used by the program itself).
+    #[arg(long, hide = true)]
+    serve: Option<std::path::PathBuf>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args = Args::parse();
+    if let Some(folder) = args.serve.clone() {
+        return server::be(&args, &folder);
+    }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(measure(args))
+}
+
+async fn measure(args: Args) -> Result<(), Box<dyn Error>> {
+    let server = server::Child::start(&args).await?;
+    let idle = cycles::idle(&args, &server).await?;
+    let busy = cycles::busy(&args, &server).await?;
+    let rss_mb = server.rss_mb()?;
+    let idle_writes = server.idle_writes_per_minute(args.idle_secs).await?;
+    let statuses = statuses::run(&args, &server).await?;
+    let database = if args.database.is_some() { "postgresql" } else { "sqlite" };
+    let ms = |nanos: u64| nanos as f64 / 1e6;
+    println!("\ndatabase                        {database}, durable before each answer");
+    println!("requests                        {}", if args.signed { "signed" } else { "API keys" });
+    println!("cycles                          {}", args.cycles);
+    println!("cycles per second               {:.0}", busy.per_second);
+    println!(
+        "request p50 / p99               {:.2} / {:.2} ms",
+        ms(busy.request.0),
+        ms(busy.request.1)
+    );
+    println!(
+        "submit to fetched, loaded       {:.2} / {:.2} ms",
+        ms(busy.fetched.0),
+        ms(busy.fetched.1)
+    );
+    println!("submit to fetched, idle         {:.2} / {:.2} ms", ms(idle.0), ms(idle.1));
+    println!("statuses per second             {statuses:.0}");
+    println!("memory of the server            {rss_mb:.0} MB");
+    println!("writes per idle minute          {idle_writes:.0}");
+    if args.json {
+        let object = json!({
+            "cycles_per_second": busy.per_second.round(),
+            "request_ms_p99": ms(busy.request.1),
+            "submit_to_fetched_ms_p50": ms(idle.0),
+            "submit_to_fetched_ms_p99": ms(idle.1),
+            "statuses_per_second": statuses.round(),
+            "rss_mb": rss_mb.round(),
+            "idle_writes_per_minute": idle_writes,
+            "database": database,
+        });
+        println!("{object}");
+    }
+    Ok(())
+}
+
+/// Median and 99th percentile.
+pub(crate) fn p50_p99(mut nanos: Vec<u64>) -> (u64, u64) {
+    nanos.sort_unstable();
+    let at = |share: usize| nanos.get(nanos.len() * share / 100).copied().unwrap_or_default();
+    (at(50), at(99))
+}

@@ -1,0 +1,158 @@
+//! The server as a child process, with everybody's credentials.
+
+use std::error::Error;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use pithead::app::Server;
+use pithead::config::{Config, Role, RoleEntry};
+use pithead::domain::ids::Hotkey;
+use pithead::identity::Keypair;
+use pithead::identity::btauth::{Nonces, sign_request};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{ChildStdout, Command};
+
+use super::Args;
+use super::wire::Wire;
+
+/// Validators that report.
+pub(crate) const VALIDATORS: u16 = 64;
+
+pub(crate) fn miner_key(uid: u16) -> Keypair {
+    Keypair::from_label(&format!("load/miner/{uid}"))
+}
+
+pub(crate) fn validator_key(number: u16) -> Keypair {
+    Keypair::from_label(&format!("load/validator/{number}"))
+}
+
+/// Runs the server until standard input ends.
+pub(crate) fn be(args: &Args, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let mut config = Config::default();
+    config.server.listen = "127.0.0.1:0".to_owned();
+    config.data_dir = folder.to_owned();
+    config.database.clone_from(&args.database);
+    config.auth.hotkey_api_keys = true;
+    config.limits.reports_per_minute = u32::MAX;
+    config.auth.hotkeys = (0..VALIDATORS)
+        .map(|number| RoleEntry {
+            hotkey: validator_key(number).hotkey().to_string(),
+            role: Role::Validator,
+            uid: 10_000 + number,
+            stake: 1_000.0,
+        })
+        .collect();
+    config.log.filter = "warn".to_owned();
+    pithead::telemetry::logs(&config.log);
+    pithead::telemetry::metrics();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let server = Server::start(config).await?;
+        println!("{} {}", server.address(), server.admin_key().unwrap_or_default());
+        let end = tokio::task::spawn_blocking(|| std::io::read_to_string(std::io::stdin()));
+        server.run_until(async { drop(end.await) }).await?;
+        Ok(())
+    })
+}
+
+/// A running server.
+pub(crate) struct Child {
+    process: tokio::process::Child,
+    // Kept open: the child would fail on a closed pipe.
+    _says: Lines<BufReader<ChildStdout>>,
+    folder: tempfile::TempDir,
+    pub(crate) address: String,
+    admin_key: String,
+    hotkey: Hotkey,
+    nonces: Nonces,
+}
+
+impl Child {
+    pub(crate) async fn start(args: &Args) -> Result<Self, Box<dyn Error>> {
+        let folder = tempfile::tempdir()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("--serve").arg(folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        if let Some(url) = &args.database {
+            command.arg("--database").arg(url);
+        }
+        let mut process = command.kill_on_drop(true).spawn()?;
+        let out = process.stdout.take().ok_or("no output")?;
+        let mut says = BufReader::new(out).lines();
+        let line = says.next_line().await?.ok_or("the server did not start")?;
+        let (address, admin_key) = line.split_once(' ').ok_or("the server said something else")?;
+        let (address, admin_key) = (address.to_owned(), admin_key.to_owned());
+        if admin_key.is_empty() {
+            return Err("the database was used before: give an empty one".into());
+        }
+        let mut wire = Wire::connect(&address, "").await?;
+        let identity: Value = serde_json::from_slice(wire.get("/api/v1/identity").await?.body)?;
+        let hotkey = Hotkey::parse(identity["hotkey"].as_str().unwrap_or_default())?;
+        let nonces = Nonces::default();
+        Ok(Self { process, _says: says, folder, address, admin_key, hotkey, nonces })
+    }
+
+    /// Makes an API key of this scope; header lines that present it.
+    pub(crate) async fn key(&self, scope: &str) -> Result<String, Box<dyn Error>> {
+        let admin = format!("x-api-key: {}\r\n", self.admin_key);
+        let mut wire = Wire::connect(&self.address, &admin).await?;
+        let body = format!("{{\"scopes\":\"{scope}\"}}");
+        let answer =
+            wire.post("/api/v1/admin/keys", "application/json", "", body.as_bytes()).await?;
+        let answer: Value = serde_json::from_slice(answer.body)?;
+        let key = answer["key"].as_str().ok_or("no key was made")?;
+        Ok(format!("x-api-key: {key}\r\n"))
+    }
+
+    /// Header lines that sign a request.
+    pub(crate) fn sign(&self, who: &Keypair, method: &str, target: &str, body: &[u8]) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let nonce = self.nonces.next(u64::try_from(now.as_nanos()).unwrap_or_default());
+        let headers = sign_request(who, method, target, body, &self.hotkey, nonce);
+        headers.into_iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect()
+    }
+
+    /// Its hotkey: the receiver of signed requests.
+    pub(crate) fn hotkey(&self) -> Hotkey {
+        self.hotkey.clone()
+    }
+
+    /// Resident memory.
+    pub(crate) fn rss_mb(&self) -> Result<f64, Box<dyn Error>> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS")?;
+        let kb: f64 = line.split_whitespace().nth(1).ok_or("no VmRSS")?.parse()?;
+        Ok(kb / 1024.0)
+    }
+
+    fn pid(&self) -> Result<u32, Box<dyn Error>> {
+        Ok(self.process.id().ok_or("the server is gone")?)
+    }
+
+    /// Changes of the database's files while nothing happens, scaled to a minute.
+    pub(crate) async fn idle_writes_per_minute(&self, secs: u64) -> Result<f64, Box<dyn Error>> {
+        if secs == 0 {
+            return Ok(f64::NAN);
+        }
+        // What the last requests left to do.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let before = self.bytes_written()?;
+        tokio::time::sleep(Duration::from_secs(secs)).await;
+        let written = self.bytes_written()? - before;
+        // A page is the least that a write to the database writes.
+        Ok(written as f64 / 4096.0 * 60.0 / secs as f64)
+    }
+
+    fn bytes_written(&self) -> Result<u64, Box<dyn Error>> {
+        let mut sum = 0;
+        for name in ["pithead.db", "pithead.db-wal"] {
+            if let Ok(meta) = std::fs::metadata(self.folder.path().join(name)) {
+                sum += meta.len();
+            }
+        }
+        let io = std::fs::read_to_string(format!("/proc/{}/io", self.pid()?)).unwrap_or_default();
+        let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+        Ok(line.and_then(|n| n.parse().ok()).unwrap_or(sum))
+    }
+}
