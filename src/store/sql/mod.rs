@@ -3,6 +3,7 @@
 //! Writes go through one [`writer`] with group commit; reads have a pool of their own. On SQLite the
 //! writer's connection is the only one that may write.
 
+mod check;
 mod connect;
 mod dialect;
 mod end;
@@ -83,6 +84,15 @@ impl SqlStore {
     #[must_use]
     pub const fn readers(&self) -> &DatabaseConnection {
         &self.readers
+    }
+
+    /// Asks the database for every invariant of `invariants.sql`: its name, and how many rows offend
+    /// it. Scans whole tables: for operators and tests.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn check(&self) -> StoreResult<Vec<(String, u64)>> {
+        check::run(&self.readers).await
     }
 
     async fn commit<C: writer::Command>(&self, command: C) -> StoreResult<C::Answer> {
