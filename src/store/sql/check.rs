@@ -10,7 +10,7 @@ const QUERIES: &str = include_str!("../invariants.sql");
 
 /// The queries with their names, in the order of the file.
 fn queries() -> impl Iterator<Item = (&'static str, &'static str)> {
-    QUERIES.split("-- name:").skip(1).filter_map(|part| part.trim().split_once('\n'))
+    QUERIES.split("\n-- name:").skip(1).filter_map(|part| part.trim().split_once('\n'))
 }
 
 /// How many rows offend each invariant.
@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn every_query_has_a_name_and_says_what_it_holds() {
-        assert_eq!(queries().count(), QUERIES.matches("-- name:").count());
+        assert_eq!(queries().count(), QUERIES.matches("\n-- name:").count());
         for (name, query) in queries() {
             assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
             assert!(query.starts_with("-- ") && query.contains("\nSELECT "), "{name}");
