@@ -1,7 +1,7 @@
 //! Plain records: files, keys, validators, reports, agreed values; and forgetting old ones.
 
 use pithead_entities as e;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{IntoIden, OnConflict};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set, sea_query::Expr};
 
 use super::dialect::chunks;
@@ -11,6 +11,11 @@ use crate::store::{KeyRow, Prune, PutFile, PutReport, StoreError, StoreResult, V
 
 /// How hard reports are compressed: 1 is five times faster than 3 and nearly as small on JSON.
 const ZSTD_LEVEL: i32 = 1;
+
+/// A record that is there already was written by an earlier try of the same command.
+fn once(key: impl IntoIden) -> OnConflict {
+    OnConflict::column(key).do_nothing().to_owned()
+}
 
 pub(super) async fn put_keys(
     tx: &DatabaseTransaction,
@@ -27,7 +32,10 @@ pub(super) async fn put_keys(
             expires_at: Set(key.expires_at.map(|at| at.0)),
             revoked_at: Set(key.revoked_at.map(|at| at.0)),
         };
-        e::api_key::Entity::insert(row).exec_without_returning(tx).await?;
+        e::api_key::Entity::insert_many([row])
+            .on_conflict(once(e::api_key::Column::Id))
+            .exec_without_returning(tx)
+            .await?;
         waiting.answer(());
     }
     Ok(())
@@ -69,7 +77,10 @@ pub(super) async fn put_files(
         });
     }
     for chunk in chunks(rows) {
-        e::file::Entity::insert_many(chunk).exec_without_returning(tx).await?;
+        e::file::Entity::insert_many(chunk)
+            .on_conflict(once(e::file::Column::Id))
+            .exec_without_returning(tx)
+            .await?;
     }
     for waiting in waiting.iter_mut().filter(|w| w.is_open()) {
         waiting.answer(());
@@ -120,7 +131,10 @@ pub(super) async fn put_reports(
         });
     }
     for chunk in chunks(rows) {
-        e::report::Entity::insert_many(chunk).exec_without_returning(tx).await?;
+        e::report::Entity::insert_many(chunk)
+            .on_conflict(once(e::report::Column::Id))
+            .exec_without_returning(tx)
+            .await?;
     }
     for waiting in waiting.iter_mut().filter(|w| w.is_open()) {
         waiting.answer(());
