@@ -1,5 +1,7 @@
 //! Plain records: files, keys, validators, reports, agreed values; and forgetting old ones.
 
+use std::collections::BTreeMap;
+
 use pithead_entities as e;
 use sea_orm::sea_query::{IntoIden, OnConflict};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set, sea_query::Expr};
@@ -7,7 +9,9 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set, s
 use super::dialect::chunks;
 use super::writer::{PutVerdicts, RevokeKey, Waiting};
 use crate::domain::ids::ValidatorId;
-use crate::store::{KeyRow, Prune, PutFile, PutReport, StoreError, StoreResult, ValidatorRow};
+use crate::store::{
+    KeyRow, Prune, PutFile, PutReport, StoreError, StoreResult, ValidatorRow, VerdictRow,
+};
 
 /// How hard reports are compressed: 1 is five times faster than 3 and nearly as small on JSON.
 const ZSTD_LEVEL: i32 = 1;
@@ -147,8 +151,10 @@ pub(super) async fn put_verdicts(
     waiting: &mut [Waiting<PutVerdicts, ()>],
 ) -> StoreResult<()> {
     for waiting in waiting {
-        let rows: Vec<_> = std::mem::take(&mut waiting.command.0);
-        for chunk in chunks(rows.clone()) {
+        // PostgreSQL refuses to touch a row twice in one statement; the last value stands.
+        let last: BTreeMap<_, _> = waiting.command.0.iter().map(|row| (row.uid, row)).collect();
+        let rows: Vec<VerdictRow> = last.into_values().cloned().collect();
+        for chunk in chunks(rows) {
             let rows = chunk.into_iter().map(|verdict| e::verdict::ActiveModel {
                 uid: Set(verdict.uid.0.into()),
                 round: Set(verdict.round),
@@ -161,7 +167,6 @@ pub(super) async fn put_verdicts(
                 .exec_without_returning(tx)
                 .await?;
         }
-        waiting.command.0 = rows;
         waiting.answer(());
     }
     Ok(())
