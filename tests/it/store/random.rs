@@ -388,13 +388,15 @@ impl World {
     fn scores(&mut self) -> Vec<ScoreRow> {
         let mut scores = Vec::new();
         for of in self.tasks.clone() {
-            if !self.dice.one_in(4) {
+            let held = self.dice.pick(&of.slots).and_then(|slot| Some((slot.slot, slot.holder?)));
+            let Some((slot, Holder::Miner(registration))) = held else { continue };
+            if self.dice.one_in(2) {
                 continue;
             }
             scores.push(ScoreRow {
                 task: of.task.id,
-                slot: self.dice.small(2),
-                registration: registration_id(u128::from(self.dice.small(5))),
+                slot,
+                registration,
                 kind: of.task.kind,
                 score: share(i64::from(self.dice.small(101))),
                 validators: 2,
