@@ -36,8 +36,8 @@ impl Tables {
     }
 
     /// First the leases that are due, earliest first, then the tasks.
-    pub(super) fn sweep(&mut self, command: Sweep) -> Swept {
-        let Sweep { now, policy, rows_max } = command;
+    pub(super) fn sweep(&mut self, command: &Sweep) -> Swept {
+        let Sweep { now, policy, rows_max } = *command;
         let rows_max = usize::try_from(rows_max).unwrap_or(usize::MAX);
         let mut due: Vec<_> = self
             .leases()

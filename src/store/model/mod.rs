@@ -114,7 +114,7 @@ impl Store for ModelStore {
         Ok(self.tables().cancel(&command))
     }
     async fn sweep(&self, command: Sweep) -> StoreResult<Swept> {
-        Ok(self.tables().sweep(command))
+        Ok(self.tables().sweep(&command))
     }
     async fn evaluate(&self, mut command: Evaluate) -> StoreResult<Evaluated> {
         self.once(command.nonce.take(), |tables| tables.evaluate(&command))

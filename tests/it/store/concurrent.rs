@@ -3,11 +3,12 @@
 
 use futures_util::future::join_all;
 use pithead::domain::lease::LossReason;
+use pithead::store::model::ModelStore;
 use pithead::store::sql::SqlStore;
 use pithead::store::*;
 
 use super::make::*;
-use super::random::Dice;
+use super::random::{Dice, sequence};
 use super::{assert_invariants, postgres, sqlite};
 
 const TASKS: u128 = 60;
@@ -144,6 +145,37 @@ async fn many_callers_at_once_keep_every_invariant_on_postgres() {
     for seed in 100..103 {
         let Some(store) = postgres().await else { return };
         many_lives(&store, seed).await;
+    }
+}
+
+/// Random commands, so many at once: none may fail for another's sake, and whatever order the
+/// transactions take, the rows agree with each other after every burst.
+async fn bursts(store: &SqlStore, seed: u64) {
+    let sequence = sequence(seed, 600, &ModelStore::default()).await;
+    for burst in sequence.chunks(40) {
+        let answers = join_all(burst.iter().map(|(command, _)| command.run(store))).await;
+        for ((command, _), answer) in burst.iter().zip(answers) {
+            let sound = answer.starts_with("Ok") || answer == "Err(Replayed)";
+            assert!(sound, "seed {seed}: {answer} to {command:?}");
+        }
+        assert_invariants(store, &format!("seed {seed}")).await;
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn bursts_of_random_commands_keep_every_invariant_on_sqlite() {
+    for seed in 200..208 {
+        let (store, _dir) = sqlite().await;
+        bursts(&store, seed).await;
+    }
+}
+
+#[tokio::test]
+async fn bursts_of_random_commands_keep_every_invariant_on_postgres() {
+    for seed in 300..304 {
+        let Some(store) = postgres().await else { return };
+        bursts(&store, seed).await;
     }
 }
 

@@ -19,6 +19,7 @@ on_every_store!(
     the_slots_of_an_ended_task_are_taken,
     an_offer_is_fetched_once,
     only_the_holder_fetches,
+    another_attempt_is_not_fetched,
     a_fetch_of_several_says_for_each,
     a_heartbeat_extends_a_lease,
     a_heartbeat_never_shortens_a_lease,
@@ -159,6 +160,15 @@ async fn only_the_holder_fetches(store: &dyn Store) {
     let stolen = store.fetch(fetch(miner(2), [token(1, 0, 1)], at(1))).await.unwrap();
     assert_eq!(stolen, [false]);
     assert_eq!(record(store, 1).await.slots[0].state, SlotState::Offered);
+}
+
+async fn another_attempt_is_not_fetched(store: &dyn Store) {
+    offered(store).await;
+    for attempt in [0, 2] {
+        let stale = store.fetch(fetch(miner(1), [token(1, 0, attempt)], at(1))).await.unwrap();
+        assert_eq!(stale, [false], "{attempt}");
+        assert_eq!(record(store, 1).await.slots[0].state, SlotState::Offered, "{attempt}");
+    }
 }
 
 async fn a_fetch_of_several_says_for_each(store: &dyn Store) {

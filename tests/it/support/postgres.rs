@@ -5,7 +5,7 @@
 //! then stops the server and removes its folder. Our end of that pipe closes with this process,
 //! however it ends, so nothing is left behind even after `kill -9`.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -54,7 +54,8 @@ fn start() -> Option<Server> {
                         nothing was tested on it";
         let ci = std::env::var("CI").is_ok_and(|ci| !ci.is_empty());
         assert!(!ci, "{sentence}");
-        eprintln!("\n{sentence}\n");
+        // Not `eprintln!`, which the test harness would keep to itself.
+        writeln!(std::io::stderr(), "\n{sentence}\n").ok();
         return None;
     };
     // The server refuses to run as root.

@@ -1,147 +1,29 @@
-//! Random commands: a pure function of a seed and of how the model stands, so that they hit what is
-//! interesting. Few tasks, few miners with little room, stale tokens, answers twice, sweeps at
-//! advancing times.
+//! What the next random command is: few tasks, few miners with little room, tokens that live, are
+//! stale, or are bent in one point.
 
+use pithead::domain::ids::{LeaseToken, MinerUid};
 use pithead::domain::lease::{LeasePolicy, LossReason};
 use pithead::domain::task::{SlotState, TaskState};
 use pithead::domain::units::Millis;
-use pithead::store::model::ModelStore;
 use pithead::store::*;
 
-use super::make::*;
+use super::super::make::*;
+use super::{Command, Dice};
 
-/// SplitMix64.
-pub(super) struct Dice(pub(super) u64);
-
-impl Dice {
-    pub(super) fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % n
-    }
-
-    pub(super) fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    pub(super) fn pick<T: Clone>(&mut self, of: &[T]) -> Option<T> {
-        let n = u64::try_from(of.len()).ok().filter(|n| *n > 0)?;
-        of.get(usize::try_from(self.below(n)).ok()?).cloned()
-    }
-
-    fn small(&mut self, n: u64) -> u16 {
-        u16::try_from(self.below(n)).unwrap()
-    }
-}
-
-macro_rules! commands {
-    ($($method:ident($command:ident)),* $(,)?) => {
-        /// Any command that writes.
-        #[derive(Debug, Clone)]
-        pub(super) enum Command {
-            $($command($command),)*
-            Scores(Vec<ScoreRow>),
-            Validator(ValidatorRow),
-            Verdicts(Vec<VerdictRow>),
-            Key(KeyRow),
-            Revoke(String, Millis),
-        }
-
-        impl Command {
-            /// Runs it; the answer as text.
-            pub(super) async fn run(&self, store: &dyn Store) -> String {
-                match self.clone() {
-                    $(Self::$command(command) => told(store.$method(command).await),)*
-                    Self::Scores(scores) => told(store.put_scores(scores).await),
-                    Self::Validator(row) => told(store.know_validator(row).await),
-                    Self::Verdicts(rows) => told(store.put_verdicts(rows).await),
-                    Self::Key(row) => told(store.put_key(row).await),
-                    Self::Revoke(id, now) => told(store.revoke_key(id, now).await),
-                }
-            }
-        }
-    };
-}
-commands!(
-    enqueue(Enqueue),
-    assign(Assign),
-    fetch(Fetch),
-    heartbeat(Heartbeat),
-    respond(Respond),
-    release(Release),
-    cancel(Cancel),
-    sweep(Sweep),
-    evaluate(Evaluate),
-    register(Register),
-    put_report(PutReport),
-    put_file(PutFile),
-    prune(Prune),
-);
-
-fn told<T: std::fmt::Debug>(answer: StoreResult<T>) -> String {
-    format!("{answer:?}")
-}
-
-/// The answers of every read, as text.
-pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
-    let page = |owner: Option<&str>, states| TaskPage {
-        owner: owner.map(ToOwned::to_owned),
-        states,
-        kind: None,
-        before: Some(task_id(9)),
-        limit: 5,
-    };
-    let mut text = vec![told(store.load(at(30)).await)];
-    text.push(told(store.tasks(page(None, vec![])).await));
-    text.push(told(store.tasks(page(Some("alice"), vec![TaskState::Open, TaskState::Done])).await));
-    for n in 1..=3 {
-        text.push(told(store.to_evaluate(validator_id(n), 3).await));
-        text.push(told(store.evaluated_by(validator_id(n), 5).await));
-        text.push(told(store.file(file_id(n)).await));
-        for holder in [miner(n), validator(n)] {
-            text.push(told(store.file_is_assigned(file_id(1), holder).await));
-        }
-    }
-    for n in 0..12 {
-        text.push(told(store.responses(task_id(n)).await));
-        text.push(told(store.evaluations(task_id(n)).await));
-        text.push(told(store.registration(registration_id(n)).await));
-    }
-    text
-}
-
-/// Commands and the model's answers to them.
-pub(super) async fn sequence(
-    seed: u64,
-    length: usize,
-    model: &ModelStore,
-) -> Vec<(Command, String)> {
-    let mut world = World { dice: Dice(seed), secs: 0, tasks: vec![], new: 0 };
-    let mut sequence = Vec::with_capacity(length);
-    for _ in 0..length {
-        let page = TaskPage { owner: None, states: vec![], kind: None, before: None, limit: 12 };
-        world.tasks = model.tasks(page).await.unwrap();
-        let command = world.command();
-        let answer = command.run(model).await;
-        sequence.push((command, answer));
-    }
-    sequence
-}
-
-struct World {
-    dice: Dice,
-    secs: i64,
+/// What the generator knows.
+pub(super) struct World {
+    pub(super) dice: Dice,
+    pub(super) secs: i64,
     /// The newest tasks, as they stand.
-    tasks: Vec<TaskRecord>,
+    pub(super) tasks: Vec<TaskRecord>,
     /// Ids given out.
-    new: u128,
+    pub(super) new: u128,
 }
 
-type Lease = (pithead::domain::ids::LeaseToken, Holder);
+type Lease = (LeaseToken, Holder);
 
 impl World {
-    fn command(&mut self) -> Command {
+    pub(super) fn command(&mut self) -> Command {
         self.secs += i64::from(self.dice.small(6));
         match self.dice.below(100) {
             0..12 => Command::Enqueue(self.enqueue()),
@@ -357,7 +239,7 @@ impl World {
             }
             5 => {
                 let body = serde_json::json!({ "at": self.secs });
-                let uid = pithead::domain::ids::MinerUid(self.dice.small(4));
+                let uid = MinerUid(self.dice.small(4));
                 Command::Verdicts(vec![VerdictRow { uid, round: self.secs, body }])
             }
             6 => Command::PutFile(PutFile { nonce: self.nonce(), ..file(n) }),
@@ -407,6 +289,6 @@ impl World {
     }
 }
 
-fn of_token(of: &TaskRecord, slot: u16, attempt: u16) -> pithead::domain::ids::LeaseToken {
-    pithead::domain::ids::LeaseToken { task: of.task.id, slot, attempt }
+fn of_token(of: &TaskRecord, slot: u16, attempt: u16) -> LeaseToken {
+    LeaseToken { task: of.task.id, slot, attempt }
 }
