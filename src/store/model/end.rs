@@ -103,7 +103,7 @@ impl Tables {
         };
         if let Some(known) = self.registrations.values_mut().find(same) {
             let row = &mut known.row;
-            (row.coldkey, row.capacity) = (coldkey, capacity);
+            (row.coldkey, row.capacity) = (coldkey.or(row.coldkey.take()), capacity);
             (row.opened_at, row.closed_at) = (now, None);
             return row.clone();
         }

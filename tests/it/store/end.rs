@@ -118,6 +118,9 @@ async fn only_the_holder_gives_back(store: &dyn Store) {
         let released = store.release(release(token, holder, LossReason::Busy)).await.unwrap();
         assert_eq!(released, Released::Lost, "{token} {holder:?}");
     }
+    store.respond(respond(token(1, 0, 1), miner(1), "a", at(1))).await.unwrap();
+    let answered = release(token(1, 0, 1), miner(1), LossReason::Busy);
+    assert_eq!(store.release(answered).await.unwrap(), Released::Lost, "it was answered");
     assert_eq!(record(store, 1).await.attempts, []);
 }
 

@@ -87,6 +87,22 @@ async fn migrations_started_at_once_all_succeed() {
     store.close().await;
 }
 
+/// The first to find that the server is gone says so for all that wait with it; if each of them
+/// waited for a connection in turn, the last of a full batch would be told after an hour.
+#[tokio::test]
+async fn a_server_that_is_gone_is_told_to_all_at_once() {
+    let Some(server) = postgres::start() else { return };
+    let store = SqlStore::open(Location::Postgres(server.url("postgres"))).await.unwrap();
+    store.enqueue(enqueue(task(1, 1))).await.unwrap();
+    let _socket = tokio::task::spawn_blocking(|| server.stop()).await.unwrap();
+    let tasks = join_all((10..40).map(|n| store.enqueue(enqueue(task(n, 1)))));
+    let limit = std::time::Duration::from_secs(60);
+    let told = tokio::time::timeout(limit, tasks).await.expect("they waited one by one");
+    let unavailable = |answer: &StoreResult<_>| matches!(answer, Err(StoreError::Unavailable(_)));
+    assert!(told.iter().all(unavailable), "{told:?}");
+    store.close().await;
+}
+
 #[tokio::test]
 async fn a_url_of_another_scheme_is_refused() {
     let refused = Location::parse(Some("mysql://x"), Path::new("."));

@@ -17,6 +17,7 @@ on_every_store!(
     another_block_is_another_registration,
     an_unknown_block_is_the_same_registration,
     an_old_one_returns_with_its_record,
+    an_old_one_returns_with_its_coldkey,
     uids_do_not_disturb_each_other,
 );
 
@@ -120,6 +121,13 @@ async fn an_old_one_returns_with_its_record(store: &dyn Store) {
     store.enqueue(enqueue(task(2, 1))).await.unwrap();
     let granted = store.assign(assign(2, [grant(0, 1, miner(1))])).await.unwrap();
     assert_eq!(granted, [Granted::Yes]);
+}
+
+async fn an_old_one_returns_with_its_coldkey(store: &dyn Store) {
+    store.register(Register { coldkey: Some(hotkey("cold")), ..register(1, 5) }).await.unwrap();
+    store.register(successor(1, 100, "new")).await.unwrap();
+    let row = store.register(successor(1, 101, "miner1")).await.unwrap().row;
+    assert_eq!((row.id, row.coldkey), (registration_id(1), Some(hotkey("cold"))));
 }
 
 async fn uids_do_not_disturb_each_other(store: &dyn Store) {

@@ -6,6 +6,7 @@
 //! however it ends, so nothing is left behind even after `kill -9`.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -29,10 +30,30 @@ cat >/dev/null
 rm -rf "$dir"
 "#;
 
-struct Server {
-    /// Holds the pipe that keeps the server alive; never waited for.
-    _guard: Child,
+/// A running server; it stops when the guard's pipe closes.
+pub(crate) struct Server {
+    guard: Child,
     socket: String,
+}
+
+impl Server {
+    /// The URL of a database of this server.
+    pub(crate) fn url(&self, name: &str) -> String {
+        format!("postgres://pithead@localhost/{name}?host={}", self.socket)
+    }
+
+    /// Stops it and leaves the socket behind, as a crash does: connections are refused. The folder
+    /// of the socket goes with what is returned.
+    pub(crate) fn stop(mut self) -> tempfile::TempDir {
+        drop(self.guard.stdin.take());
+        self.guard.wait().unwrap();
+        let path = PathBuf::from(&self.socket);
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap();
+        let folder = tempfile::Builder::new().prefix(name).rand_bytes(0);
+        let folder = folder.tempdir_in(path.parent().unwrap()).unwrap();
+        drop(UnixListener::bind(path.join(".s.PGSQL.5432")).unwrap());
+        folder
+    }
 }
 
 /// The newest installed server.
@@ -48,7 +69,8 @@ fn binaries() -> Option<PathBuf> {
         .max_by_key(number)
 }
 
-fn start() -> Option<Server> {
+/// Starts a server of its own, for a test that stops it; `None` as for [`database`].
+pub(crate) fn start() -> Option<Server> {
     let Some(binaries) = binaries() else {
         let sentence = "SKIPPED: PostgreSQL is not installed (no /usr/lib/postgresql/*/bin/initdb); \
                         nothing was tested on it";
@@ -76,7 +98,7 @@ fn start() -> Option<Server> {
     out.map(|mut out| out.read_line(&mut socket));
     let socket = socket.trim().to_owned();
     assert!(!socket.is_empty(), "PostgreSQL did not start; its log is above");
-    Some(Server { _guard: guard, socket })
+    Some(Server { guard, socket })
 }
 
 /// The URL of a fresh database, or `None` (loudly) where PostgreSQL is not installed. With `CI` set
@@ -86,10 +108,9 @@ pub(crate) async fn database() -> Option<String> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let server = SERVER.get_or_init(start).as_ref()?;
     let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-    let url = |name: &str| format!("postgres://pithead@localhost/{name}?host={}", server.socket);
-    let options: PgConnectOptions = url("postgres").parse().unwrap();
+    let options: PgConnectOptions = server.url("postgres").parse().unwrap();
     let mut session = options.connect().await.unwrap();
     session.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
     session.close().await.unwrap();
-    Some(url(&name))
+    Some(server.url(&name))
 }
