@@ -49,8 +49,8 @@ impl Server {
         self.guard.wait().unwrap();
         let path = PathBuf::from(&self.socket);
         let name = path.file_name().and_then(|name| name.to_str()).unwrap();
-        let folder = tempfile::Builder::new().prefix(name).rand_bytes(0);
-        let folder = folder.tempdir_in(path.parent().unwrap()).unwrap();
+        let mut folder = tempfile::Builder::new();
+        let folder = folder.prefix(name).rand_bytes(0).tempdir_in(path.parent().unwrap()).unwrap();
         drop(UnixListener::bind(path.join(".s.PGSQL.5432")).unwrap());
         folder
     }
