@@ -8,7 +8,7 @@ use pithead::store::sql::SqlStore;
 use pithead::store::*;
 
 use super::make::*;
-use super::random::{Dice, sequence};
+use super::random::{Command, Dice, sequence};
 use super::{assert_invariants, postgres, sqlite};
 
 const TASKS: u128 = 60;
@@ -153,6 +153,10 @@ async fn many_callers_at_once_keep_every_invariant_on_postgres() {
 async fn bursts(store: &SqlStore, seed: u64) {
     let sequence = sequence(seed, 600, &ModelStore::default()).await;
     for burst in sequence.chunks(40) {
+        // Nobody scores a miner before its registration was acknowledged.
+        for (command, _) in burst.iter().filter(|(c, _)| matches!(c, Command::Register(_))) {
+            command.run(store).await;
+        }
         let answers = join_all(burst.iter().map(|(command, _)| command.run(store))).await;
         for ((command, _), answer) in burst.iter().zip(answers) {
             let sound = answer.starts_with("Ok") || answer == "Err(Replayed)";
