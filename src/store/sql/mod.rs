@@ -236,6 +236,11 @@ impl Store for SqlStore {
         if let Err(error) = self.readers.close_by_ref().await {
             tracing::warn!(%error, "closing the database failed");
         }
-        drop(self.lock.lock().ok().and_then(|mut lock| lock.take()));
+        let lock = self.lock.lock().ok().and_then(|mut lock| lock.take());
+        if let Some(lock) = lock
+            && let Err(error) = lock.release().await
+        {
+            tracing::warn!(%error, "giving the lock back failed");
+        }
     }
 }
