@@ -8,6 +8,7 @@
 //! not do its work.
 
 pub mod command;
+mod judge;
 pub mod model;
 pub mod read;
 pub mod sql;

@@ -1,1 +1,7 @@
-fn main() {}
+//! All integration tests, as one binary. What is tested where is in the names of the modules.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod architecture;
+mod schema;
+mod store;
+mod support;

@@ -53,7 +53,21 @@ pub(super) enum Lock {
     /// The locked file beside the database.
     Folder(#[expect(dead_code, reason = "held for its lock")] File),
     /// The session that holds the server's lock.
-    Session(#[expect(dead_code, reason = "held for its lock")] sqlx::PgConnection),
+    Session(sqlx::PgConnection),
+}
+
+impl Lock {
+    /// Lets the next process in. A server notices that a session has gone only a moment later, so
+    /// its lock is given back by name.
+    pub(super) async fn release(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Folder(_) => Ok(()),
+            Self::Session(mut session) => {
+                sqlx::query("SELECT pg_advisory_unlock(7484323, 1)").execute(&mut session).await?;
+                session.close().await
+            }
+        }
+    }
 }
 
 /// Readers of SQLite: one per core would do; a few more hide slow pages.

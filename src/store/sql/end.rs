@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use pithead_entities as e;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryResult, Set,
 };
@@ -379,7 +379,9 @@ async fn open_new(tx: &DatabaseTransaction, command: &Register) -> StoreResult<R
     };
     let identity = [Column::Netuid, Column::Uid, Column::Hotkey, Column::RegisteredBlock];
     let mut again = OnConflict::columns(identity);
-    again.update_columns([Column::Coldkey, Column::Capacity, Column::OpenedAt, Column::ClosedAt]);
+    again.update_columns([Column::Capacity, Column::OpenedAt, Column::ClosedAt]);
+    let coldkey = Expr::cust("COALESCE(excluded.coldkey, registration.coldkey)");
+    again.value(Column::Coldkey, coldkey);
     let row =
         e::registration::Entity::insert(fresh).on_conflict(again).exec_with_returning(tx).await?;
     row::registration(row)

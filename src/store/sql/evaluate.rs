@@ -9,10 +9,10 @@ use uuid::Uuid;
 use super::dialect::{Batch, Cast, statement};
 use super::row::{self, get};
 use super::writer::{PutScores, Waiting};
-use crate::domain::evaluation::{self, Answer, Inadmissible, Judgement, Scored};
+use crate::domain::evaluation::{self, Answer, Inadmissible, Judgement};
 use crate::domain::task::TaskState;
-use crate::domain::units::{ONE, Score};
-use crate::store::{Evaluate, Evaluated, ResponseRow, ScoreRow, StoreResult, TaskRecord};
+use crate::store::judge::{answer_of, asked, judgement_of, merged, score_and_reward};
+use crate::store::{Evaluate, Evaluated, ScoreRow, StoreResult};
 
 /// Takes evaluations, one per task.
 pub(super) async fn run(
@@ -43,7 +43,8 @@ async fn one(tx: &DatabaseTransaction, command: &Evaluate) -> StoreResult<Evalua
         .filter(e::evaluation::Column::TaskId.eq(command.task.0))
         .all(tx)
         .await?;
-    let mut judgements = stored.iter().map(judgement).collect::<StoreResult<Vec<_>>>()?;
+    let stored = stored.iter().map(row::evaluation).collect::<StoreResult<Vec<_>>>()?;
+    let mut judgements: Vec<_> = stored.iter().map(judgement_of).collect();
     let answers: Vec<_> = responses.iter().map(answer_of).collect();
     let new = match evaluation::admit(&answers, &judgements, &asked(command)) {
         Ok(new) => new,
@@ -69,68 +70,6 @@ async fn one(tx: &DatabaseTransaction, command: &Evaluate) -> StoreResult<Evalua
     let scores = merged(command, &task, &responses, &scored);
     let state = TaskState::Approved;
     Ok(Evaluated::Accepted { recorded, duplicates, state, scores, best_slot })
-}
-
-/// The response as the evaluation rules see it.
-pub(in crate::store) fn answer_of(response: &ResponseRow) -> Answer {
-    Answer {
-        slot: response.token.slot,
-        registration: response.registration,
-        elapsed_millis: response.elapsed_millis,
-    }
-}
-
-/// The judgements that a command asks to take.
-pub(in crate::store) fn asked(command: &Evaluate) -> Vec<Judgement> {
-    let own = |j: &crate::store::JudgementRow| Judgement {
-        slot: j.slot,
-        validator: command.validator,
-        accuracy: j.accuracy,
-        whole: j.whole,
-    };
-    command.judgements.iter().map(own).collect()
-}
-
-/// Score rows of the responses whose miners are known.
-pub(in crate::store) fn merged(
-    command: &Evaluate,
-    task: &TaskRecord,
-    responses: &[ResponseRow],
-    scored: &[Scored],
-) -> Vec<ScoreRow> {
-    let row = |scored: &Scored| {
-        let response = responses.iter().find(|r| r.token.slot == scored.slot)?;
-        Some(ScoreRow {
-            task: command.task,
-            slot: scored.slot,
-            registration: response.registration?,
-            kind: task.task.kind.clone(),
-            score: scored.score,
-            validators: u16::try_from(scored.validators).unwrap_or(u16::MAX),
-            scored_at: command.now,
-        })
-    };
-    scored.iter().filter_map(row).collect()
-}
-
-fn judgement(row: &e::evaluation::Model) -> StoreResult<Judgement> {
-    let row = row::evaluation(row)?;
-    let (slot, validator) = (row.slot, row.validator);
-    Ok(Judgement { slot, validator, accuracy: row.accuracy, whole: row.whole })
-}
-
-/// Score and reward of one judgement, from the timing of all answers of the task.
-pub(in crate::store) fn score_and_reward(
-    command: &Evaluate,
-    judgement: &Judgement,
-    answers: &[Answer],
-) -> (Score, Score) {
-    let fastest = answers.iter().map(|a| a.elapsed_millis).min().unwrap_or(1);
-    let own = answers.iter().find(|a| a.slot == judgement.slot);
-    let speed = evaluation::speed(fastest, own.map_or(fastest, |a| a.elapsed_millis));
-    let score = evaluation::judged(judgement, speed);
-    let reward = Score::clamped(score.millionths() * command.weight.millionths() / ONE);
-    (score, reward)
 }
 
 fn evaluation_row(

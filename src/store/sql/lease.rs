@@ -134,7 +134,7 @@ const FETCH: Batch = Batch {
            expires_at = v.expires_at FROM v \
            WHERE slot.task_id = v.task_id AND slot.slot = v.slot AND slot.attempt = v.attempt \
            AND slot.holder = v.holder AND slot.state = 'offered' \
-           RETURNING slot.task_id, slot.slot, slot.attempt",
+           RETURNING slot.task_id, slot.slot, slot.attempt, slot.holder",
 };
 
 /// Marks offers as fetched.
@@ -157,11 +157,13 @@ pub(super) async fn fetch(
     }
     let mut fetched = HashSet::new();
     for row in FETCH.run(tx, rows).await? {
-        fetched.insert(super::row::token(get(&row, 0)?, get(&row, 1)?, get(&row, 2)?)?);
+        let token = super::row::token(get(&row, 0)?, get(&row, 1)?, get(&row, 2)?)?;
+        fetched.insert((token, get::<Uuid>(&row, 3)?));
     }
-    // Each token was taken by one command only: a second one for it finds no offer any more.
+    // A holder has one command in a batch; whoever asks for another's offer is not told of it.
     for waiting in waiting {
-        let answer = waiting.command.leases.iter().map(|(token, _)| fetched.contains(token));
+        let Fetch { holder, leases, .. } = &waiting.command;
+        let answer = leases.iter().map(|(token, _)| fetched.contains(&(*token, holder.id())));
         let answer = answer.collect();
         waiting.answer(answer);
     }

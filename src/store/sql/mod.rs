@@ -3,6 +3,7 @@
 //! Writes go through one [`writer`] with group commit; reads have a pool of their own. On SQLite the
 //! writer's connection is the only one that may write.
 
+mod check;
 mod connect;
 mod dialect;
 mod end;
@@ -83,6 +84,15 @@ impl SqlStore {
     #[must_use]
     pub const fn readers(&self) -> &DatabaseConnection {
         &self.readers
+    }
+
+    /// Asks the database for every invariant of `invariants.sql`: its name, and how many rows offend
+    /// it. Scans whole tables: for operators and tests.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn check(&self) -> StoreResult<Vec<(String, u64)>> {
+        check::run(&self.readers).await
     }
 
     async fn commit<C: writer::Command>(&self, command: C) -> StoreResult<C::Answer> {
@@ -229,6 +239,11 @@ impl Store for SqlStore {
         if let Err(error) = self.readers.close_by_ref().await {
             tracing::warn!(%error, "closing the database failed");
         }
-        drop(self.lock.lock().ok().and_then(|mut lock| lock.take()));
+        let lock = self.lock.lock().ok().and_then(|mut lock| lock.take());
+        if let Some(lock) = lock
+            && let Err(error) = lock.release().await
+        {
+            tracing::warn!(%error, "giving the lock back failed");
+        }
     }
 }

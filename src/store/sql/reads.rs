@@ -164,8 +164,11 @@ pub(super) async fn file_is_assigned(
     file: FileId,
     holder: Holder,
 ) -> StoreResult<bool> {
-    let text = "SELECT 1 FROM task JOIN slot ON slot.task_id = task.id \
-                WHERE task.input_file = $1 AND slot.holder = $2 LIMIT 1";
+    // A lease that was lost left its slot, and stands in `attempt`.
+    let text = "SELECT 1 FROM task WHERE task.input_file = $1 AND ( \
+                EXISTS (SELECT 1 FROM slot s WHERE s.task_id = task.id AND s.holder = $2) OR \
+                EXISTS (SELECT 1 FROM attempt a WHERE a.task_id = task.id AND a.holder = $2)) \
+                LIMIT 1";
     let values = [file.0.into(), holder.id().into()];
     Ok(db.query_one_raw(statement(db, text, values)).await?.is_some())
 }

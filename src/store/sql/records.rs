@@ -1,16 +1,25 @@
 //! Plain records: files, keys, validators, reports, agreed values; and forgetting old ones.
 
+use std::collections::BTreeMap;
+
 use pithead_entities as e;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{IntoIden, OnConflict};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set, sea_query::Expr};
 
 use super::dialect::chunks;
 use super::writer::{PutVerdicts, RevokeKey, Waiting};
 use crate::domain::ids::ValidatorId;
-use crate::store::{KeyRow, Prune, PutFile, PutReport, StoreError, StoreResult, ValidatorRow};
+use crate::store::{
+    KeyRow, Prune, PutFile, PutReport, StoreError, StoreResult, ValidatorRow, VerdictRow,
+};
 
 /// How hard reports are compressed: 1 is five times faster than 3 and nearly as small on JSON.
 const ZSTD_LEVEL: i32 = 1;
+
+/// A record that is there already was written by an earlier try of the same command.
+fn once(key: impl IntoIden) -> OnConflict {
+    OnConflict::column(key).do_nothing().to_owned()
+}
 
 pub(super) async fn put_keys(
     tx: &DatabaseTransaction,
@@ -27,7 +36,10 @@ pub(super) async fn put_keys(
             expires_at: Set(key.expires_at.map(|at| at.0)),
             revoked_at: Set(key.revoked_at.map(|at| at.0)),
         };
-        e::api_key::Entity::insert(row).exec_without_returning(tx).await?;
+        e::api_key::Entity::insert_many([row])
+            .on_conflict(once(e::api_key::Column::Id))
+            .exec_without_returning(tx)
+            .await?;
         waiting.answer(());
     }
     Ok(())
@@ -69,7 +81,10 @@ pub(super) async fn put_files(
         });
     }
     for chunk in chunks(rows) {
-        e::file::Entity::insert_many(chunk).exec_without_returning(tx).await?;
+        e::file::Entity::insert_many(chunk)
+            .on_conflict(once(e::file::Column::Id))
+            .exec_without_returning(tx)
+            .await?;
     }
     for waiting in waiting.iter_mut().filter(|w| w.is_open()) {
         waiting.answer(());
@@ -120,7 +135,10 @@ pub(super) async fn put_reports(
         });
     }
     for chunk in chunks(rows) {
-        e::report::Entity::insert_many(chunk).exec_without_returning(tx).await?;
+        e::report::Entity::insert_many(chunk)
+            .on_conflict(once(e::report::Column::Id))
+            .exec_without_returning(tx)
+            .await?;
     }
     for waiting in waiting.iter_mut().filter(|w| w.is_open()) {
         waiting.answer(());
@@ -133,8 +151,10 @@ pub(super) async fn put_verdicts(
     waiting: &mut [Waiting<PutVerdicts, ()>],
 ) -> StoreResult<()> {
     for waiting in waiting {
-        let rows: Vec<_> = std::mem::take(&mut waiting.command.0);
-        for chunk in chunks(rows.clone()) {
+        // PostgreSQL refuses to touch a row twice in one statement; the last value stands.
+        let last: BTreeMap<_, _> = waiting.command.0.iter().map(|row| (row.uid, row)).collect();
+        let rows: Vec<VerdictRow> = last.into_values().cloned().collect();
+        for chunk in chunks(rows) {
             let rows = chunk.into_iter().map(|verdict| e::verdict::ActiveModel {
                 uid: Set(verdict.uid.0.into()),
                 round: Set(verdict.round),
@@ -147,7 +167,6 @@ pub(super) async fn put_verdicts(
                 .exec_without_returning(tx)
                 .await?;
         }
-        waiting.command.0 = rows;
         waiting.answer(());
     }
     Ok(())

@@ -224,21 +224,47 @@ fn gather(deferred: &mut VecDeque<Job>, waiting: &mut mpsc::Receiver<Job>) -> Ba
     batch
 }
 
-/// Commits the batch; when that fails, each of its commands alone.
+/// A transaction that was not committed, or of which that is not known.
+struct Failed {
+    batch: Batch,
+    error: StoreError,
+    stage: Stage,
+}
+
+/// How far a transaction came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The database did not even begin it: no other one would fare better now.
+    Begin,
+    /// One of its statements failed: the other commands may succeed.
+    Statement,
+    /// The outcome is unknown.
+    Commit,
+}
+
+/// Commits the batch; when one of its statements fails, each of its commands alone.
 async fn commit(db: &DatabaseConnection, batch: Batch) {
     let alone = batch.len() == 1;
-    let Err((mut batch, error)) = try_commit(db, batch, alone).await else { return };
-    if alone || matches!(error, StoreError::Unknown(_)) {
-        tracing::warn!(%error, "a transaction failed");
-        return batch.fail_all(&error);
+    let Err(mut failed) = try_commit(db, batch, alone).await else { return };
+    let (error, commands) = (&failed.error, failed.batch.len());
+    if alone || failed.stage != Stage::Statement {
+        tracing::warn!(%error, commands, "a transaction failed");
+        return failed.batch.fail_all(&failed.error);
     }
-    tracing::debug!(%error, commands = batch.len(), "a batch failed; its commands run one by one");
-    for job in batch.into_jobs() {
+    tracing::debug!(%error, commands, "a batch failed; its commands run one by one");
+    let mut gone = None;
+    for job in failed.batch.into_jobs() {
         let mut single = Batch::default();
         single.push(job);
-        if let Err((mut single, error)) = try_commit(db, single, true).await {
-            tracing::warn!(%error, "a transaction failed");
-            single.fail_all(&error);
+        // Each would wait for a connection in its turn, the last for hours.
+        if let Some(error) = &gone {
+            single.fail_all(error);
+            continue;
+        }
+        if let Err(mut failed) = try_commit(db, single, true).await {
+            tracing::warn!(error = %failed.error, "a transaction failed");
+            failed.batch.fail_all(&failed.error);
+            gone = (failed.stage == Stage::Begin).then_some(failed.error);
         }
     }
 }
@@ -247,27 +273,28 @@ async fn try_commit(
     db: &DatabaseConnection,
     mut batch: Batch,
     alone: bool,
-) -> Result<(), (Batch, StoreError)> {
+) -> Result<(), Box<Failed>> {
+    let failed = |batch, error, stage| Err(Box::new(Failed { batch, error, stage }));
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
     let tx = match db.begin_with_options(options).await {
         Ok(tx) => tx,
-        Err(error) => return Err((batch, row::unavailable(error))),
+        Err(error) => return failed(batch, row::unavailable(error), Stage::Begin),
     };
     if let Err(error) = apply(&tx, &mut batch, alone).await {
         if let Err(error) = tx.rollback().await {
             tracing::warn!(%error, "a rollback failed");
         }
-        return Err((batch, error));
+        return failed(batch, error, Stage::Statement);
     }
     match tx.commit().await {
         Ok(()) => {
             batch.answer_all();
             Ok(())
         }
-        Err(error) => Err((batch, StoreError::Unknown(error.to_string()))),
+        Err(error) => failed(batch, StoreError::Unknown(error.to_string()), Stage::Commit),
     }
 }
 

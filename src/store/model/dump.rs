@@ -1,0 +1,327 @@
+//! All rows of all tables as text, to compare two stores row by row.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Tables;
+use crate::domain::task::TaskState;
+use crate::domain::units::{Millis, Score};
+use crate::store::{SlotRow, TaskInput, TaskRecord};
+
+/// Rows by table, each one line of `column=value` in the order of the columns, sorted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Dump(pub BTreeMap<String, Vec<String>>);
+
+impl Dump {
+    /// Adds a table.
+    pub fn table(&mut self, name: &str, mut rows: Vec<String>) {
+        rows.sort_unstable();
+        self.0.insert(name.to_owned(), rows);
+    }
+
+    /// The rows that only one of the two has; empty when they are equal.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> String {
+        let mut text = String::new();
+        for (sign, one, two) in [('<', self, other), ('>', other, self)] {
+            for (table, rows) in &one.0 {
+                let others = two.0.get(table);
+                for row in rows.iter().filter(|row| others.is_none_or(|o| !o.contains(row))) {
+                    text.push_str(&format!("{sign} {table}: {row}\n"));
+                }
+            }
+        }
+        text
+    }
+}
+
+impl fmt::Display for Dump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (table, rows) in &self.0 {
+            writeln!(f, "{table}")?;
+            for row in rows {
+                writeln!(f, "  {row}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A value in a row: text as it is, hashes in hex, `-` for nothing.
+pub trait Cell {
+    /// Its text.
+    fn cell(&self) -> String;
+}
+
+macro_rules! plain_cells {
+    ($($kind:ty),*) => { $(impl Cell for $kind {
+        fn cell(&self) -> String {
+            self.to_string()
+        }
+    })* };
+}
+plain_cells!(String, str, bool, u16, u32, u64, i32, i64, Uuid, Value);
+
+impl Cell for Millis {
+    fn cell(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+impl Cell for Score {
+    fn cell(&self) -> String {
+        self.millionths().to_string()
+    }
+}
+
+impl Cell for [u8] {
+    fn cell(&self) -> String {
+        hex::encode(self)
+    }
+}
+
+impl<T: Cell> Cell for Option<T> {
+    fn cell(&self) -> String {
+        self.as_ref().map_or_else(|| "-".to_owned(), Cell::cell)
+    }
+}
+
+impl<T: Cell + ?Sized> Cell for &T {
+    fn cell(&self) -> String {
+        (**self).cell()
+    }
+}
+
+macro_rules! line {
+    ($($column:ident = $value:expr),* $(,)?) => {
+        [$(format!("{}={}", stringify!($column), Cell::cell(&$value))),*].join(" ")
+    };
+}
+
+impl Tables {
+    /// All rows, as the entities name their columns.
+    pub(super) fn dump(&self) -> Dump {
+        let mut dump = Dump::default();
+        let all = || self.tasks.values();
+        dump.table("registration", self.registration_lines());
+        dump.table("task", all().map(task_line).collect());
+        dump.table("slot", all().flat_map(|t| t.slots.iter().map(|s| slot_line(t, s))).collect());
+        dump.table("attempt", all().flat_map(attempt_lines).collect());
+        dump.table("response", self.response_lines());
+        dump.table("evaluation", self.evaluation_lines());
+        dump.table("score", self.score_lines());
+        dump.table("report", self.report_lines());
+        self.dump_records(&mut dump);
+        dump
+    }
+
+    fn registration_lines(&self) -> Vec<String> {
+        let line = |known: &super::Registration| {
+            let (row, record) = (&known.row, known.row.record);
+            line!(
+                id = row.id.0,
+                netuid = known.netuid,
+                uid = row.uid.0,
+                hotkey = row.hotkey.as_str(),
+                registered_block = row.registered_block,
+                coldkey = row.coldkey.as_ref().map(|key| key.as_str()),
+                capacity = row.capacity,
+                live = row.live,
+                answered = record.answered,
+                lost = record.lost,
+                scored = record.scored,
+                score_sum = record.score_sum,
+                opened_at = row.opened_at,
+                closed_at = row.closed_at,
+            )
+        };
+        self.registrations.values().map(line).collect()
+    }
+
+    fn response_lines(&self) -> Vec<String> {
+        let line = |row: &crate::store::ResponseRow| {
+            line!(
+                task_id = row.token.task.0,
+                slot = row.token.slot,
+                attempt = row.token.attempt,
+                holder = row.holder.id(),
+                registration_id = row.registration.map(|id| id.0),
+                miner_uid = row.miner_uid.0,
+                body = row.body,
+                body_hash = row.body_hash.as_slice(),
+                claims = row.claims,
+                elapsed_millis = row.elapsed_millis,
+                created_at = row.created_at,
+            )
+        };
+        self.responses.values().map(line).collect()
+    }
+
+    fn evaluation_lines(&self) -> Vec<String> {
+        let line = |row: &crate::store::EvaluationRow| {
+            line!(
+                task_id = row.task.0,
+                slot = row.slot,
+                validator_id = row.validator.0,
+                accuracy = row.accuracy,
+                whole = row.whole,
+                score = row.score,
+                reward = row.reward,
+                created_at = row.created_at,
+            )
+        };
+        self.evaluations.values().map(line).collect()
+    }
+
+    fn score_lines(&self) -> Vec<String> {
+        let line = |row: &crate::store::ScoreRow| {
+            line!(
+                task_id = row.task.0,
+                slot = row.slot,
+                registration_id = row.registration.0,
+                kind = row.kind,
+                score = row.score,
+                validators = row.validators,
+                scored_at = row.scored_at,
+            )
+        };
+        self.scores.values().map(line).collect()
+    }
+
+    fn report_lines(&self) -> Vec<String> {
+        let line = |row: &crate::store::ReportRow| {
+            line!(
+                id = row.id.0,
+                validator_id = row.validator.0,
+                signed_order = row.signed_order,
+                epoch = row.epoch,
+                sequence = row.sequence,
+                partial = row.partial,
+                received_at = row.received_at,
+                statuses = row.statuses,
+                body_hash = row.body_hash.as_slice(),
+                body = row.body.as_slice(),
+            )
+        };
+        self.reports.values().map(line).collect()
+    }
+
+    fn dump_records(&self, dump: &mut Dump) {
+        let validators = self.validators.values().map(|row| {
+            let (hotkey, uid) = (row.hotkey.as_str(), row.uid);
+            line!(id = row.id.0, hotkey = hotkey, uid = uid, created_at = row.created_at)
+        });
+        dump.table("validator", validators.collect());
+        let verdicts = self.verdicts.values();
+        let verdicts =
+            verdicts.map(|row| line!(uid = row.uid.0, round = row.round, body = row.body));
+        dump.table("verdict", verdicts.collect());
+        let files = self.files.values().map(|row| {
+            line!(
+                id = row.id.0,
+                owner = row.owner,
+                sha256 = row.sha256,
+                size = row.size,
+                content_type = row.content_type,
+                name = row.name,
+                created_at = row.created_at,
+                task_id = row.task.map(|id| id.0),
+            )
+        });
+        dump.table("file", files.collect());
+        let keys = self.keys.values().map(|row| {
+            line!(
+                id = row.id,
+                secret_hash = row.secret_hash.as_slice(),
+                name = row.name,
+                scopes = row.scopes,
+                created_at = row.created_at,
+                expires_at = row.expires_at,
+                revoked_at = row.revoked_at,
+            )
+        });
+        dump.table("api_key", keys.collect());
+        let replays = self.replays.iter().map(|((hotkey, nonce), seen_at)| {
+            line!(hotkey = hotkey.as_str(), nonce = *nonce, seen_at = *seen_at)
+        });
+        dump.table("replay", replays.collect());
+        let idempotency = self.idempotency.iter().map(|((caller, key), known)| {
+            line!(
+                caller = caller,
+                key = key,
+                body_hash = hex::encode(known.body_hash),
+                task_id = known.task.0,
+                created_at = known.created_at,
+            )
+        });
+        dump.table("idempotency", idempotency.collect());
+    }
+}
+
+fn task_line(record: &TaskRecord) -> String {
+    let task = &record.task;
+    let (input_text, input_file) = match &task.input {
+        TaskInput::Text(text) => (Some(text.as_str()), None),
+        TaskInput::File(file) => (None, Some(file.0)),
+    };
+    let state: TaskState = record.state;
+    line!(
+        id = task.id.0,
+        owner = task.owner,
+        kind = task.kind,
+        state = state.as_str(),
+        priority = task.priority.as_str(),
+        slots = task.slots,
+        enough = task.enough,
+        min_responses = task.min_responses,
+        answered = record.answered,
+        failed = record.failed,
+        source_language = task.source_language,
+        target_language = task.target_language,
+        model_id = task.model_id,
+        voice_name = task.voice_name,
+        input_text = input_text,
+        input_file = input_file,
+        run_millis = task.run_millis,
+        created_at = task.created_at,
+        deadline = task.deadline,
+        first_response_at = record.first_response_at,
+        finished_at = record.finished_at,
+        best_slot = record.best_slot,
+    )
+}
+
+fn slot_line(task: &TaskRecord, row: &SlotRow) -> String {
+    line!(
+        task_id = task.task.id.0,
+        slot = row.slot,
+        state = row.state.as_str(),
+        attempt = row.attempt,
+        failures = row.failures,
+        not_before = row.not_before,
+        holder_kind = row.holder.map(|holder| holder.kind().as_str()),
+        holder = row.holder.map(|holder| holder.id()),
+        granted_at = row.granted_at,
+        fetched_at = row.fetched_at,
+        expires_at = row.expires_at,
+    )
+}
+
+fn attempt_lines(task: &TaskRecord) -> impl Iterator<Item = String> {
+    task.attempts.iter().map(|row| {
+        line!(
+            task_id = row.token.task.0,
+            slot = row.token.slot,
+            attempt = row.token.attempt,
+            holder_kind = row.holder.kind().as_str(),
+            holder = row.holder.id(),
+            reason = row.reason.as_str(),
+            granted_at = row.granted_at,
+            fetched_at = row.fetched_at,
+            ended_at = row.ended_at,
+        )
+    })
+}

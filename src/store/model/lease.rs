@@ -1,0 +1,182 @@
+//! From a new task to its answers: enqueue, assign, fetch, heartbeat, respond.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use super::{Remembered, Tables};
+use crate::domain::ids::{LeaseToken, TaskId};
+use crate::domain::task::{SlotState, TaskState};
+use crate::domain::units::Millis;
+use crate::store::*;
+
+/// A slot, by its key.
+pub(super) fn slot_of(
+    tasks: &mut BTreeMap<TaskId, TaskRecord>,
+    task: TaskId,
+    slot: u16,
+) -> Option<&mut SlotRow> {
+    tasks.get_mut(&task)?.slots.get_mut(usize::from(slot))
+}
+
+/// The fence around every command on a lease: its slot, if the lease still lives at that attempt and
+/// is this holder's.
+pub(super) fn live_lease(
+    tasks: &mut BTreeMap<TaskId, TaskRecord>,
+    token: LeaseToken,
+    holder: Holder,
+) -> Option<&mut SlotRow> {
+    slot_of(tasks, token.task, token.slot).filter(|slot| {
+        slot.state.leased() && slot.attempt == token.attempt && slot.holder == Some(holder)
+    })
+}
+
+impl Tables {
+    /// The first command under an idempotency key decides what the key stands for. A task that is
+    /// there already was taken in by an earlier try of the same command.
+    pub(super) fn enqueue(&mut self, command: Enqueue) -> Enqueued {
+        let Enqueue { task, idempotency, .. } = command;
+        if let Some(Idempotency { key, body_hash }) = idempotency {
+            match self.idempotency.entry((task.owner.clone(), key)) {
+                Entry::Occupied(known) if known.get().body_hash == body_hash => {
+                    return Enqueued::Existing(known.get().task);
+                }
+                Entry::Occupied(_) => return Enqueued::Mismatch,
+                Entry::Vacant(fresh) => {
+                    let created_at = task.created_at;
+                    fresh.insert(Remembered { body_hash, task: task.id, created_at })
+                }
+            };
+        }
+        match self.tasks.entry(task.id) {
+            Entry::Occupied(_) => Enqueued::Existing(task.id),
+            Entry::Vacant(fresh) => {
+                fresh.insert(queued(task));
+                Enqueued::New
+            }
+        }
+    }
+
+    /// Opens the leases in the order given, which is their rank: room goes to the first.
+    pub(super) fn assign(&mut self, command: &Assign) -> Vec<Granted> {
+        command.grants.iter().map(|grant| self.grant(command, grant)).collect()
+    }
+
+    fn grant(&mut self, command: &Assign, grant: &Grant) -> Granted {
+        let slot = slot_of(&mut self.tasks, command.task, grant.slot);
+        let next = |slot: &&mut SlotRow| slot.attempt.checked_add(1) == Some(grant.attempt);
+        let Some(slot) = slot.filter(|slot| slot.state == SlotState::Queued).filter(next) else {
+            return Granted::Taken;
+        };
+        if let Some(miner) = grant.holder.miner() {
+            let row = self.registrations.get_mut(&miner).map(|known| &mut known.row);
+            let room =
+                |row: &&mut RegistrationRow| row.closed_at.is_none() && row.live < row.capacity;
+            let Some(row) = row.filter(room) else { return Granted::NoRoom };
+            row.live += 1;
+        }
+        slot.state = if grant.fetched { SlotState::Running } else { SlotState::Offered };
+        slot.attempt = grant.attempt;
+        slot.holder = Some(grant.holder);
+        slot.granted_at = Some(command.now);
+        slot.fetched_at = grant.fetched.then_some(command.now);
+        slot.expires_at = Some(grant.expires_at);
+        Granted::Yes
+    }
+
+    /// An offer is fetched once.
+    pub(super) fn fetch(&mut self, command: &Fetch) -> Vec<bool> {
+        let mut fetched = Vec::with_capacity(command.leases.len());
+        for &(token, until) in &command.leases {
+            let slot = live_lease(&mut self.tasks, token, command.holder);
+            let offer = slot.filter(|slot| slot.state == SlotState::Offered);
+            fetched.push(offer.is_some());
+            if let Some(slot) = offer {
+                slot.state = SlotState::Running;
+                slot.fetched_at = Some(command.now);
+                slot.expires_at = Some(until);
+            }
+        }
+        fetched
+    }
+
+    /// A heartbeat extends a lease, and never shortens it.
+    pub(super) fn heartbeat(&mut self, command: &Heartbeat) -> Option<Millis> {
+        let slot = live_lease(&mut self.tasks, command.token, command.holder)?;
+        slot.expires_at = slot.expires_at.max(Some(command.until));
+        slot.expires_at
+    }
+
+    /// An answer counts if and only if its lease still lives. The time taken is ours: from the fetch
+    /// (or the grant, when nobody fetched) to now.
+    pub(super) fn respond(&mut self, command: Respond) -> Responded {
+        let Respond { token, holder, now, .. } = command;
+        let Some(slot) = live_lease(&mut self.tasks, token, holder) else {
+            return self.answered_before(&command);
+        };
+        slot.state = SlotState::Answered;
+        slot.expires_at = None;
+        let elapsed_millis = now.since(slot.fetched_at.or(slot.granted_at).unwrap_or_default());
+        self.lease_ended(holder, None);
+        if let Some(task) = self.tasks.get_mut(&token.task) {
+            task.answered += 1;
+            task.first_response_at.get_or_insert(now);
+        }
+        let response = ResponseRow {
+            token,
+            holder,
+            registration: command.registration,
+            miner_uid: command.miner_uid,
+            body: command.body,
+            body_hash: command.body_hash,
+            claims: command.claims,
+            elapsed_millis,
+            created_at: now,
+        };
+        self.responses.insert((token.task, token.slot), response);
+        Responded::Accepted { elapsed_millis, standing: self.settle(token.task, now) }
+    }
+
+    /// What an answer without a live lease is: the one that was taken, another one for the same
+    /// lease, or too late.
+    fn answered_before(&self, command: &Respond) -> Responded {
+        let key = (command.token.task, command.token.slot);
+        match (self.responses.get(&key), self.tasks.get(&key.0)) {
+            (Some(known), Some(task))
+                if known.token == command.token && known.holder == command.holder =>
+            {
+                if known.body_hash == command.body_hash {
+                    Responded::Same { state: task.state }
+                } else {
+                    Responded::Conflict
+                }
+            }
+            _ => Responded::Lost,
+        }
+    }
+}
+
+/// A new task, all of whose slots wait.
+fn queued(task: NewTask) -> TaskRecord {
+    let slot = |slot| SlotRow {
+        slot,
+        state: SlotState::Queued,
+        attempt: 0,
+        failures: 0,
+        not_before: task.created_at,
+        holder: None,
+        granted_at: None,
+        fetched_at: None,
+        expires_at: None,
+    };
+    TaskRecord {
+        state: TaskState::Open,
+        answered: 0,
+        failed: 0,
+        first_response_at: None,
+        finished_at: None,
+        best_slot: None,
+        slots: (0..task.slots).map(slot).collect(),
+        attempts: Vec::new(),
+        task,
+    }
+}

@@ -1,0 +1,197 @@
+//! The store as plain maps: the specification of every command in a form that can be read. It
+//! applies the rules of [`crate::domain`] to the rows one by one, where the SQL store has
+//! statements over sets; the differential test holds the two together.
+//!
+//! Nothing here is durable. The simulator and fast tests run on it.
+
+mod dump;
+mod end;
+mod evaluate;
+mod lease;
+mod reads;
+mod records;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+pub use dump::{Cell, Dump};
+
+use super::*;
+use crate::domain::ids::{Hotkey, MinerUid, ReportId};
+
+/// See the module's docs.
+#[derive(Debug, Default)]
+pub struct ModelStore {
+    tables: Mutex<Tables>,
+}
+
+/// The tables, by key. A task holds its slots and lost attempts, as every read wants them.
+#[derive(Debug, Default)]
+struct Tables {
+    registrations: BTreeMap<RegistrationId, Registration>,
+    validators: BTreeMap<ValidatorId, ValidatorRow>,
+    reports: BTreeMap<ReportId, ReportRow>,
+    verdicts: BTreeMap<MinerUid, VerdictRow>,
+    tasks: BTreeMap<TaskId, TaskRecord>,
+    responses: BTreeMap<(TaskId, u16), ResponseRow>,
+    evaluations: BTreeMap<(TaskId, u16, ValidatorId), EvaluationRow>,
+    scores: BTreeMap<(TaskId, u16), ScoreRow>,
+    files: BTreeMap<FileId, FileRow>,
+    keys: BTreeMap<String, KeyRow>,
+    replays: BTreeMap<(Hotkey, i64), Millis>,
+    idempotency: BTreeMap<(String, String), Remembered>,
+}
+
+/// A registration with the subnet that its row was opened for.
+#[derive(Debug)]
+struct Registration {
+    netuid: u16,
+    row: RegistrationRow,
+}
+
+/// What an idempotency key stands for.
+#[derive(Debug)]
+struct Remembered {
+    body_hash: Hash,
+    task: TaskId,
+    created_at: Millis,
+}
+
+impl ModelStore {
+    /// All rows of all tables.
+    #[must_use]
+    pub fn dump(&self) -> Dump {
+        self.tables().dump()
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        // No command stops half-way, so a poisoned lock guards whole rows.
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a command whose request may be signed: its nonce counts once, even where the command is
+    /// then refused.
+    fn once<T>(
+        &self,
+        nonce: Option<Nonce>,
+        command: impl FnOnce(&mut Tables) -> T,
+    ) -> StoreResult<T> {
+        let mut tables = self.tables();
+        if let Some(nonce) = nonce {
+            match tables.replays.entry((nonce.hotkey, nonce.nonce)) {
+                Entry::Occupied(_) => return Err(StoreError::Replayed),
+                Entry::Vacant(fresh) => fresh.insert(nonce.seen_at),
+            };
+        }
+        Ok(command(&mut tables))
+    }
+}
+
+#[async_trait]
+impl Store for ModelStore {
+    async fn enqueue(&self, mut command: Enqueue) -> StoreResult<Enqueued> {
+        self.once(command.nonce.take(), |tables| tables.enqueue(command))
+    }
+    async fn assign(&self, command: Assign) -> StoreResult<Vec<Granted>> {
+        Ok(self.tables().assign(&command))
+    }
+    async fn fetch(&self, command: Fetch) -> StoreResult<Vec<bool>> {
+        Ok(self.tables().fetch(&command))
+    }
+    async fn heartbeat(&self, mut command: Heartbeat) -> StoreResult<Option<Millis>> {
+        self.once(command.nonce.take(), |tables| tables.heartbeat(&command))
+    }
+    async fn respond(&self, mut command: Respond) -> StoreResult<Responded> {
+        self.once(command.nonce.take(), |tables| tables.respond(command))
+    }
+    async fn release(&self, mut command: Release) -> StoreResult<Released> {
+        self.once(command.nonce.take(), |tables| tables.release(&command))
+    }
+    async fn cancel(&self, command: Cancel) -> StoreResult<Cancelled> {
+        Ok(self.tables().cancel(&command))
+    }
+    async fn sweep(&self, command: Sweep) -> StoreResult<Swept> {
+        Ok(self.tables().sweep(&command))
+    }
+    async fn evaluate(&self, mut command: Evaluate) -> StoreResult<Evaluated> {
+        self.once(command.nonce.take(), |tables| tables.evaluate(&command))
+    }
+    async fn put_scores(&self, scores: Vec<ScoreRow>) -> StoreResult<u64> {
+        Ok(self.tables().put_scores(scores))
+    }
+    async fn register(&self, command: Register) -> StoreResult<Registered> {
+        Ok(self.tables().register(command))
+    }
+    async fn know_validator(&self, validator: ValidatorRow) -> StoreResult<ValidatorId> {
+        Ok(self.tables().know_validator(validator))
+    }
+    async fn put_report(&self, mut command: PutReport) -> StoreResult<()> {
+        self.once(command.nonce.take(), |tables| tables.put_report(command.report))
+    }
+    async fn put_verdicts(&self, verdicts: Vec<VerdictRow>) -> StoreResult<()> {
+        self.tables().put_verdicts(verdicts);
+        Ok(())
+    }
+    async fn put_file(&self, mut command: PutFile) -> StoreResult<()> {
+        self.once(command.nonce.take(), |tables| tables.put_file(command.file))
+    }
+    async fn put_key(&self, key: KeyRow) -> StoreResult<()> {
+        self.tables().put_key(key);
+        Ok(())
+    }
+    async fn revoke_key(&self, id: String, now: Millis) -> StoreResult<bool> {
+        Ok(self.tables().revoke_key(&id, now))
+    }
+    async fn prune(&self, before: Prune) -> StoreResult<u64> {
+        Ok(self.tables().prune(before))
+    }
+
+    async fn load(&self, reports_since: Millis) -> StoreResult<Loaded> {
+        Ok(self.tables().load(reports_since))
+    }
+    async fn task(&self, id: TaskId) -> StoreResult<Option<TaskRecord>> {
+        Ok(self.tables().tasks.get(&id).cloned())
+    }
+    async fn tasks(&self, page: TaskPage) -> StoreResult<Vec<TaskRecord>> {
+        Ok(self.tables().page(&page))
+    }
+    async fn responses(&self, task: TaskId) -> StoreResult<Vec<ResponseRow>> {
+        Ok(self.tables().responses_of(task))
+    }
+    async fn to_evaluate(
+        &self,
+        validator: ValidatorId,
+        limit: u64,
+    ) -> StoreResult<Vec<TaskRecord>> {
+        Ok(self.tables().to_evaluate(validator, limit))
+    }
+    async fn evaluated_by(
+        &self,
+        validator: ValidatorId,
+        limit: u64,
+    ) -> StoreResult<Vec<EvaluationRow>> {
+        Ok(self.tables().evaluated_by(validator, limit))
+    }
+    async fn evaluations(&self, task: TaskId) -> StoreResult<Vec<EvaluationRow>> {
+        Ok(self.tables().evaluations_of(task))
+    }
+    async fn file(&self, id: FileId) -> StoreResult<Option<FileRow>> {
+        Ok(self.tables().files.get(&id).cloned())
+    }
+    async fn file_is_assigned(&self, file: FileId, holder: Holder) -> StoreResult<bool> {
+        Ok(self.tables().file_is_assigned(file, holder))
+    }
+    async fn keys(&self) -> StoreResult<Vec<KeyRow>> {
+        Ok(self.tables().keys.values().cloned().collect())
+    }
+    async fn registration(&self, id: RegistrationId) -> StoreResult<Option<RegistrationRow>> {
+        Ok(self.tables().registrations.get(&id).map(|known| known.row.clone()))
+    }
+    async fn ping(&self) -> StoreResult<()> {
+        Ok(())
+    }
+    async fn close(&self) {}
+}

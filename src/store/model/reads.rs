@@ -1,0 +1,94 @@
+//! The reads: by page, by validator, and everything at start.
+
+use std::cmp::Reverse;
+
+use super::Tables;
+use crate::domain::ids::{FileId, TaskId, ValidatorId};
+use crate::domain::task::TaskState;
+use crate::domain::units::Millis;
+use crate::store::*;
+
+fn at_most(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+impl Tables {
+    /// Newest first, which is the order of ids.
+    pub(super) fn page(&self, page: &TaskPage) -> Vec<TaskRecord> {
+        let wanted = |t: &&TaskRecord| {
+            page.owner.as_ref().is_none_or(|owner| t.task.owner == *owner)
+                && (page.states.is_empty() || page.states.contains(&t.state))
+                && page.kind.as_ref().is_none_or(|kind| t.task.kind == *kind)
+                && page.before.is_none_or(|before| t.task.id < before)
+        };
+        self.tasks.values().rev().filter(wanted).take(at_most(page.limit)).cloned().collect()
+    }
+
+    /// By slot.
+    pub(super) fn responses_of(&self, task: TaskId) -> Vec<ResponseRow> {
+        self.responses.range((task, 0)..=(task, u16::MAX)).map(|(_, row)| row.clone()).collect()
+    }
+
+    /// By slot and validator.
+    pub(super) fn evaluations_of(&self, task: TaskId) -> Vec<EvaluationRow> {
+        self.evaluations.values().filter(|row| row.task == task).cloned().collect()
+    }
+
+    /// Done tasks with a response that this validator did not judge; approved ones need no more.
+    pub(super) fn to_evaluate(&self, validator: ValidatorId, limit: u64) -> Vec<TaskRecord> {
+        let judged = |r: &ResponseRow| {
+            self.evaluations.contains_key(&(r.token.task, r.token.slot, validator))
+        };
+        let wanted = |t: &&TaskRecord| {
+            t.state == TaskState::Done && !self.responses_of(t.task.id).iter().all(judged)
+        };
+        self.tasks.values().filter(wanted).take(at_most(limit)).cloned().collect()
+    }
+
+    /// Newest first.
+    pub(super) fn evaluated_by(&self, validator: ValidatorId, limit: u64) -> Vec<EvaluationRow> {
+        let own = self.evaluations.values().filter(|row| row.validator == validator);
+        let mut rows: Vec<_> = own.cloned().collect();
+        rows.sort_by_key(|row| (Reverse((row.created_at, row.task)), row.slot));
+        rows.truncate(at_most(limit));
+        rows
+    }
+
+    /// Whoever holds or held a lease on a task may read its input.
+    pub(super) fn file_is_assigned(&self, file: FileId, holder: Holder) -> bool {
+        let on_file = self.tasks.values().filter(|t| t.task.input == TaskInput::File(file));
+        let mut holders = on_file.flat_map(|t| {
+            let held = t.attempts.iter().map(|attempt| attempt.holder);
+            t.slots.iter().filter_map(|slot| slot.holder).chain(held)
+        });
+        holders.any(|known| known == holder)
+    }
+
+    /// Open registrations by uid, open tasks, all validators, and what they last said.
+    pub(super) fn load(&self, reports_since: Millis) -> Loaded {
+        let open = self.registrations.values().map(|known| &known.row);
+        let mut registrations: Vec<_> =
+            open.filter(|row| row.closed_at.is_none()).cloned().collect();
+        registrations.sort_by_key(|row| row.uid);
+        let open = self.tasks.values().filter(|t| t.state == TaskState::Open);
+        let newest = |&id| self.newest_reports(id, reports_since);
+        Loaded {
+            registrations,
+            validators: self.validators.values().cloned().collect(),
+            tasks: open.cloned().collect(),
+            reports: self.validators.keys().flat_map(newest).collect(),
+            verdicts: self.verdicts.values().cloned().collect(),
+        }
+    }
+
+    /// A validator's newest full report and the partial ones after it, oldest first.
+    fn newest_reports(&self, validator: ValidatorId, since: Millis) -> Vec<ReportRow> {
+        let own = self.reports.values().filter(|r| r.validator == validator);
+        let mut own: Vec<_> = own.filter(|r| r.received_at >= since).cloned().collect();
+        own.sort_by_key(|r| (r.signed_order, r.id));
+        let Some(newest) = own.iter().rposition(|r| !r.partial) else { return own };
+        let (id, order) = (own[newest].id, own[newest].signed_order);
+        own.retain(|r| r.id == id || (r.partial && r.signed_order > order));
+        own
+    }
+}

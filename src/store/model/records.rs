@@ -1,0 +1,52 @@
+//! Plain records: validators, reports, agreed values, files, keys; and forgetting old ones. Writing
+//! a record again that is there already changes nothing.
+
+use super::Tables;
+use crate::domain::ids::ValidatorId;
+use crate::domain::units::Millis;
+use crate::store::{FileRow, KeyRow, Prune, ReportRow, ValidatorRow, VerdictRow};
+
+impl Tables {
+    /// A known hotkey keeps its id and may change its uid.
+    pub(super) fn know_validator(&mut self, validator: ValidatorRow) -> ValidatorId {
+        let known = self.validators.values_mut().find(|known| known.hotkey == validator.hotkey);
+        if let Some(known) = known {
+            known.uid = validator.uid;
+            return known.id;
+        }
+        let id = validator.id;
+        self.validators.insert(id, validator);
+        id
+    }
+
+    pub(super) fn put_report(&mut self, report: ReportRow) {
+        self.reports.entry(report.id).or_insert(report);
+    }
+
+    /// The last value of a uid stands.
+    pub(super) fn put_verdicts(&mut self, verdicts: Vec<VerdictRow>) {
+        self.verdicts.extend(verdicts.into_iter().map(|verdict| (verdict.uid, verdict)));
+    }
+
+    pub(super) fn put_file(&mut self, file: FileRow) {
+        self.files.entry(file.id).or_insert(file);
+    }
+
+    pub(super) fn put_key(&mut self, key: KeyRow) {
+        self.keys.entry(key.id.clone()).or_insert(key);
+    }
+
+    pub(super) fn revoke_key(&mut self, id: &str, now: Millis) -> bool {
+        let valid = self.keys.get_mut(id).filter(|key| key.revoked_at.is_none());
+        valid.map(|key| key.revoked_at = Some(now)).is_some()
+    }
+
+    pub(super) fn prune(&mut self, before: Prune) -> u64 {
+        let rows = |t: &Self| t.replays.len() + t.idempotency.len() + t.reports.len();
+        let had = rows(self);
+        self.replays.retain(|_, seen_at| *seen_at >= before.nonces);
+        self.idempotency.retain(|_, known| known.created_at >= before.idempotency);
+        self.reports.retain(|_, report| report.received_at >= before.reports);
+        u64::try_from(had - rows(self)).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,173 @@
+//! The migrated schema and the entities say the same, on both databases; and migrations go down and
+//! up again.
+
+use std::collections::BTreeMap;
+
+use pithead::store::sql::{Location, migrate};
+use pithead_entities as e;
+use pithead_migration::{Migrator, MigratorTrait};
+use sea_orm::sea_query::ColumnType;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityTrait, IdenStatic,
+    Iterable, Statement,
+};
+
+use crate::support::postgres;
+
+/// By table, its columns, each as `kind`, `kind?` when nullable, `kind*` when part of the key.
+type Schema = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Tables that are nobody's entities.
+const NOT_OURS: &[&str] = &["seaql_migrations", "pithead_migration_lock"];
+
+fn entities() -> Schema {
+    let mut schema = Schema::new();
+    entity::<e::api_key::Entity>(&mut schema);
+    entity::<e::attempt::Entity>(&mut schema);
+    entity::<e::evaluation::Entity>(&mut schema);
+    entity::<e::file::Entity>(&mut schema);
+    entity::<e::idempotency::Entity>(&mut schema);
+    entity::<e::registration::Entity>(&mut schema);
+    entity::<e::replay::Entity>(&mut schema);
+    entity::<e::report::Entity>(&mut schema);
+    entity::<e::response::Entity>(&mut schema);
+    entity::<e::score::Entity>(&mut schema);
+    entity::<e::slot::Entity>(&mut schema);
+    entity::<e::task::Entity>(&mut schema);
+    entity::<e::validator::Entity>(&mut schema);
+    entity::<e::verdict::Entity>(&mut schema);
+    schema
+}
+
+fn entity<E: EntityTrait>(schema: &mut Schema) {
+    let key: Vec<_> = E::PrimaryKey::iter().map(|column| column.as_str().to_owned()).collect();
+    let column = |column: E::Column| {
+        let (name, definition) = (column.as_str().to_owned(), column.def());
+        let kind = kind_of(definition.get_column_type());
+        let mark = mark(definition.is_null(), key.contains(&name));
+        (name, format!("{kind}{mark}"))
+    };
+    let table = E::default().table_name().to_owned();
+    schema.insert(table, E::Column::iter().map(column).collect());
+}
+
+fn mark(nullable: bool, in_key: bool) -> &'static str {
+    match (nullable, in_key) {
+        (_, true) => "*",
+        (true, false) => "?",
+        (false, false) => "",
+    }
+}
+
+fn kind_of(column: &ColumnType) -> &'static str {
+    match column {
+        ColumnType::Uuid => "uuid",
+        ColumnType::String(_) | ColumnType::Text => "text",
+        ColumnType::Integer => "int",
+        ColumnType::BigInteger => "big",
+        ColumnType::Boolean => "bool",
+        ColumnType::VarBinary(_) | ColumnType::Binary(_) | ColumnType::Blob => "bytes",
+        ColumnType::Json | ColumnType::JsonBinary => "json",
+        other => panic!("no column has the type {other:?}"),
+    }
+}
+
+/// The kind of a declared type, as either database writes it.
+fn kind_in(declared: &str) -> &'static str {
+    // SQLite keeps a length that means nothing to it.
+    let declared = declared.to_lowercase();
+    match declared.split('(').next().unwrap_or_default() {
+        "uuid" | "uuid_text" => "uuid",
+        "text" | "varchar" | "character varying" => "text",
+        "integer" => "int",
+        "bigint" => "big",
+        "boolean" => "bool",
+        "blob" | "bytea" => "bytes",
+        "json" | "json_text" => "json",
+        other => panic!("no column is declared `{other}`"),
+    }
+}
+
+const SQLITE: &str = "SELECT t.name AS \"table\", c.name AS \"column\", c.type AS declared, \
+    c.\"notnull\" = 0 AS nullable, c.pk > 0 AS in_key \
+    FROM sqlite_schema t JOIN pragma_table_info(t.name) c \
+    WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'";
+
+const POSTGRES: &str = "SELECT c.table_name::text AS \"table\", c.column_name::text AS \"column\", \
+    c.data_type::text AS declared, c.is_nullable = 'YES' AS nullable, \
+    EXISTS (SELECT 1 FROM information_schema.key_column_usage k \
+      JOIN information_schema.table_constraints n ON n.constraint_name = k.constraint_name \
+        AND n.table_name = k.table_name AND n.constraint_type = 'PRIMARY KEY' \
+      WHERE k.table_name = c.table_name AND k.column_name = c.column_name) AS in_key \
+    FROM information_schema.columns c WHERE c.table_schema = 'public'";
+
+async fn database(db: &DatabaseConnection) -> Schema {
+    let backend = db.get_database_backend();
+    let query = if backend == DbBackend::Sqlite { SQLITE } else { POSTGRES };
+    let mut schema = Schema::new();
+    for row in db.query_all_raw(Statement::from_string(backend, query)).await.unwrap() {
+        let text = |column: &str| -> String { row.try_get("", column).unwrap() };
+        let holds = |column: &str| -> bool { row.try_get("", column).unwrap() };
+        let table = text("table");
+        if NOT_OURS.contains(&table.as_str()) {
+            continue;
+        }
+        let kind = kind_in(&text("declared"));
+        let described = format!("{kind}{}", mark(holds("nullable"), holds("in_key")));
+        schema.entry(table).or_default().insert(text("column"), described);
+    }
+    schema
+}
+
+/// The entities as this database can tell them: SQLite has one kind of integer.
+fn expected(db: &DatabaseConnection) -> Schema {
+    let mut schema = entities();
+    if db.get_database_backend() == DbBackend::Sqlite {
+        for described in schema.values_mut().flat_map(BTreeMap::values_mut) {
+            *described = described.replace("big", "int");
+        }
+    }
+    schema
+}
+
+async fn the_schema_equals_the_entities_before_and_after_down_and_up(
+    location: Location,
+    url: &str,
+) {
+    migrate(&location).await.unwrap();
+    let db = Database::connect(url).await.unwrap();
+    assert_eq!(database(&db).await, expected(&db));
+    Migrator::down(&db, None).await.unwrap();
+    assert_eq!(database(&db).await, Schema::new(), "down leaves nothing");
+    Migrator::up(&db, None).await.unwrap();
+    assert_eq!(database(&db).await, expected(&db), "up again");
+    db.close().await.unwrap();
+    migrate(&location).await.unwrap();
+}
+
+#[tokio::test]
+async fn entities_are_the_schema_of_sqlite() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("pithead.db");
+    let url = format!("sqlite:{}", file.display());
+    the_schema_equals_the_entities_before_and_after_down_and_up(Location::Sqlite(file), &url).await;
+}
+
+#[tokio::test]
+async fn entities_are_the_schema_of_postgres() {
+    let Some(url) = postgres::database().await else { return };
+    let location = Location::Postgres(url.clone());
+    the_schema_equals_the_entities_before_and_after_down_and_up(location, &url).await;
+}
+
+/// A file beside the others that nobody listed above would not be compared.
+#[test]
+fn every_entity_is_compared() {
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/entities/src")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut tables: Vec<_> =
+        names.filter_map(|name| name.strip_suffix(".rs").map(ToOwned::to_owned)).collect();
+    tables.retain(|table| table != "lib");
+    tables.sort_unstable();
+    assert_eq!(tables, entities().into_keys().collect::<Vec<_>>());
+}

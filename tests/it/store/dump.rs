@@ -1,0 +1,55 @@
+//! All rows of a database in the form of [`Dump`], through the entities.
+
+use pithead::store::model::{Cell, Dump};
+use pithead::store::sql::SqlStore;
+use pithead_entities as e;
+use sea_orm::{DatabaseConnection, EntityTrait, IdenStatic, Iterable, ModelTrait, Value};
+
+/// Everything that the store holds.
+pub(super) async fn of(store: &SqlStore) -> Dump {
+    let db = store.readers();
+    let mut dump = Dump::default();
+    table::<e::registration::Entity>(&mut dump, db).await;
+    table::<e::validator::Entity>(&mut dump, db).await;
+    table::<e::verdict::Entity>(&mut dump, db).await;
+    table::<e::task::Entity>(&mut dump, db).await;
+    table::<e::slot::Entity>(&mut dump, db).await;
+    table::<e::attempt::Entity>(&mut dump, db).await;
+    table::<e::response::Entity>(&mut dump, db).await;
+    table::<e::evaluation::Entity>(&mut dump, db).await;
+    table::<e::score::Entity>(&mut dump, db).await;
+    table::<e::file::Entity>(&mut dump, db).await;
+    table::<e::api_key::Entity>(&mut dump, db).await;
+    table::<e::replay::Entity>(&mut dump, db).await;
+    table::<e::idempotency::Entity>(&mut dump, db).await;
+    // Reports are compressed; what counts is what was compressed.
+    let reports = e::report::Entity::find().all(db).await.unwrap().into_iter().map(|mut report| {
+        report.body = zstd::decode_all(report.body.as_slice()).unwrap();
+        line::<e::report::Entity>(&report)
+    });
+    dump.table("report", reports.collect());
+    dump
+}
+
+async fn table<E: EntityTrait>(dump: &mut Dump, db: &DatabaseConnection) {
+    let rows = E::find().all(db).await.unwrap();
+    dump.table(E::default().table_name(), rows.iter().map(line::<E>).collect());
+}
+
+fn line<E: EntityTrait>(row: &E::Model) -> String {
+    let column = |column: E::Column| format!("{}={}", column.as_str(), text(row.get(column)));
+    E::Column::iter().map(column).collect::<Vec<_>>().join(" ")
+}
+
+fn text(value: Value) -> String {
+    match value {
+        Value::Bool(value) => value.cell(),
+        Value::Int(value) => value.cell(),
+        Value::BigInt(value) => value.cell(),
+        Value::String(value) => value.cell(),
+        Value::Bytes(value) => value.as_deref().cell(),
+        Value::Uuid(value) => value.cell(),
+        Value::Json(value) => value.map(|json| *json).cell(),
+        other => panic!("no column has the type of {other:?}"),
+    }
+}

@@ -1,0 +1,77 @@
+//! New tasks.
+
+use pithead::domain::task::{SlotState, TaskState, TaskStatus};
+use pithead::store::*;
+
+use super::make::*;
+use super::on_every_store;
+
+on_every_store!(
+    a_new_task_waits_with_all_its_slots,
+    the_same_task_again_is_the_same_task,
+    the_same_request_under_one_key_makes_one_task,
+    another_request_under_the_same_key_is_refused,
+    one_key_of_two_callers_is_two_keys,
+    the_input_file_is_kept,
+);
+
+async fn a_new_task_waits_with_all_its_slots(store: &dyn Store) {
+    let new = task(1, 3);
+    assert_eq!(store.enqueue(enqueue(new.clone())).await.unwrap(), Enqueued::New);
+    let found = record(store, 1).await;
+    assert_eq!(found.task, new);
+    assert_eq!((found.state, found.status()), (TaskState::Open, TaskStatus::Pending));
+    assert_eq!(found.slots.len(), 3);
+    for (number, slot) in found.slots.iter().enumerate() {
+        assert_eq!(
+            (usize::from(slot.slot), slot.state, slot.attempt),
+            (number, SlotState::Queued, 0)
+        );
+        assert_eq!((slot.holder, slot.not_before), (None, at(0)));
+    }
+}
+
+async fn the_same_task_again_is_the_same_task(store: &dyn Store) {
+    store.enqueue(enqueue(task(1, 2))).await.unwrap();
+    let again = store.enqueue(enqueue(task(1, 2))).await.unwrap();
+    assert_eq!(again, Enqueued::Existing(task_id(1)));
+    assert_eq!(record(store, 1).await.slots.len(), 2);
+}
+
+fn keyed(n: u128, key: &str, body: u8) -> Enqueue {
+    let idempotency = Some(Idempotency { key: key.to_owned(), body_hash: [body; 32] });
+    Enqueue { idempotency, ..enqueue(task(n, 1)) }
+}
+
+async fn the_same_request_under_one_key_makes_one_task(store: &dyn Store) {
+    assert_eq!(store.enqueue(keyed(1, "k", 7)).await.unwrap(), Enqueued::New);
+    let again = store.enqueue(keyed(2, "k", 7)).await.unwrap();
+    assert_eq!(again, Enqueued::Existing(task_id(1)));
+    assert_eq!(store.task(task_id(2)).await.unwrap(), None);
+    assert_eq!(store.enqueue(keyed(2, "other", 7)).await.unwrap(), Enqueued::New);
+}
+
+async fn another_request_under_the_same_key_is_refused(store: &dyn Store) {
+    store.enqueue(keyed(1, "k", 7)).await.unwrap();
+    assert_eq!(store.enqueue(keyed(2, "k", 8)).await.unwrap(), Enqueued::Mismatch);
+    assert_eq!(store.task(task_id(2)).await.unwrap(), None);
+    let again = store.enqueue(keyed(1, "k", 7)).await.unwrap();
+    assert_eq!(again, Enqueued::Existing(task_id(1)));
+}
+
+async fn one_key_of_two_callers_is_two_keys(store: &dyn Store) {
+    store.enqueue(keyed(1, "k", 7)).await.unwrap();
+    let mut of_bob = keyed(2, "k", 8);
+    of_bob.task.owner = "bob".to_owned();
+    assert_eq!(store.enqueue(of_bob).await.unwrap(), Enqueued::New);
+}
+
+async fn the_input_file_is_kept(store: &dyn Store) {
+    let mut new = task(1, 1);
+    new.input = TaskInput::File(file_id(1));
+    new.target_language = Some("de".to_owned());
+    new.model_id = Some("m".to_owned());
+    new.voice_name = Some("v".to_owned());
+    store.enqueue(enqueue(new.clone())).await.unwrap();
+    assert_eq!(record(store, 1).await.task, new);
+}

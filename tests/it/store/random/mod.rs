@@ -1,0 +1,132 @@
+//! Random commands: a pure function of a seed and of how the model stands, so that they hit what is
+//! interesting. Few tasks, few miners with little room, stale tokens, answers twice, sweeps at
+//! advancing times.
+
+mod world;
+
+use pithead::domain::task::TaskState;
+use pithead::domain::units::Millis;
+use pithead::store::model::ModelStore;
+use pithead::store::*;
+
+use super::make::*;
+use world::World;
+
+/// SplitMix64.
+pub(super) struct Dice(pub(super) u64);
+
+impl Dice {
+    pub(super) fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % n
+    }
+
+    pub(super) fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    pub(super) fn pick<T: Clone>(&mut self, of: &[T]) -> Option<T> {
+        let n = u64::try_from(of.len()).ok().filter(|n| *n > 0)?;
+        of.get(usize::try_from(self.below(n)).ok()?).cloned()
+    }
+
+    fn small(&mut self, n: u64) -> u16 {
+        u16::try_from(self.below(n)).unwrap()
+    }
+}
+
+macro_rules! commands {
+    ($($method:ident($command:ident)),* $(,)?) => {
+        /// Any command that writes.
+        #[derive(Debug, Clone)]
+        pub(super) enum Command {
+            $($command($command),)*
+            Scores(Vec<ScoreRow>),
+            Validator(ValidatorRow),
+            Verdicts(Vec<VerdictRow>),
+            Key(KeyRow),
+            Revoke(String, Millis),
+        }
+
+        impl Command {
+            /// Runs it; the answer as text.
+            pub(super) async fn run(&self, store: &dyn Store) -> String {
+                match self.clone() {
+                    $(Self::$command(command) => told(store.$method(command).await),)*
+                    Self::Scores(scores) => told(store.put_scores(scores).await),
+                    Self::Validator(row) => told(store.know_validator(row).await),
+                    Self::Verdicts(rows) => told(store.put_verdicts(rows).await),
+                    Self::Key(row) => told(store.put_key(row).await),
+                    Self::Revoke(id, now) => told(store.revoke_key(id, now).await),
+                }
+            }
+        }
+    };
+}
+commands!(
+    enqueue(Enqueue),
+    assign(Assign),
+    fetch(Fetch),
+    heartbeat(Heartbeat),
+    respond(Respond),
+    release(Release),
+    cancel(Cancel),
+    sweep(Sweep),
+    evaluate(Evaluate),
+    register(Register),
+    put_report(PutReport),
+    put_file(PutFile),
+    prune(Prune),
+);
+
+fn told<T: std::fmt::Debug>(answer: StoreResult<T>) -> String {
+    format!("{answer:?}")
+}
+
+/// The answers of every read, as text.
+pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
+    let page = |owner: Option<&str>, states| TaskPage {
+        owner: owner.map(ToOwned::to_owned),
+        states,
+        kind: None,
+        before: Some(task_id(9)),
+        limit: 5,
+    };
+    let mut text = vec![told(store.load(at(30)).await)];
+    text.push(told(store.tasks(page(None, vec![])).await));
+    text.push(told(store.tasks(page(Some("alice"), vec![TaskState::Open, TaskState::Done])).await));
+    for n in 1..=3 {
+        text.push(told(store.to_evaluate(validator_id(n), 3).await));
+        text.push(told(store.evaluated_by(validator_id(n), 5).await));
+        text.push(told(store.file(file_id(n)).await));
+        for holder in [miner(n), validator(n)] {
+            text.push(told(store.file_is_assigned(file_id(1), holder).await));
+        }
+    }
+    for n in 0..12 {
+        text.push(told(store.responses(task_id(n)).await));
+        text.push(told(store.evaluations(task_id(n)).await));
+        text.push(told(store.registration(registration_id(n)).await));
+    }
+    text
+}
+
+/// Commands and the model's answers to them.
+pub(super) async fn sequence(
+    seed: u64,
+    length: usize,
+    model: &ModelStore,
+) -> Vec<(Command, String)> {
+    let mut world = World { dice: Dice(seed), secs: 0, tasks: vec![], new: 0 };
+    let mut sequence = Vec::with_capacity(length);
+    for _ in 0..length {
+        let page = TaskPage { owner: None, states: vec![], kind: None, before: None, limit: 12 };
+        world.tasks = model.tasks(page).await.unwrap();
+        let command = world.command();
+        let answer = command.run(model).await;
+        sequence.push((command, answer));
+    }
+    sequence
+}

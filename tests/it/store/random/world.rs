@@ -1,0 +1,294 @@
+//! What the next random command is: few tasks, few miners with little room, tokens that live, are
+//! stale, or are bent in one point.
+
+use pithead::domain::ids::{LeaseToken, MinerUid};
+use pithead::domain::lease::{LeasePolicy, LossReason};
+use pithead::domain::task::{SlotState, TaskState};
+use pithead::domain::units::Millis;
+use pithead::store::*;
+
+use super::super::make::*;
+use super::{Command, Dice};
+
+/// What the generator knows.
+pub(super) struct World {
+    pub(super) dice: Dice,
+    pub(super) secs: i64,
+    /// The newest tasks, as they stand.
+    pub(super) tasks: Vec<TaskRecord>,
+    /// Ids given out.
+    pub(super) new: u128,
+}
+
+type Lease = (LeaseToken, Holder);
+
+impl World {
+    pub(super) fn command(&mut self) -> Command {
+        self.secs += i64::from(self.dice.small(6));
+        match self.dice.below(100) {
+            0..12 => Command::Enqueue(self.enqueue()),
+            12..34 => Command::Assign(self.assign()),
+            34..41 => Command::Fetch(self.fetch()),
+            41..46 => Command::Heartbeat(self.heartbeat()),
+            46..62 => Command::Respond(self.respond()),
+            62..69 => Command::Release(self.release()),
+            69..71 => Command::Cancel(self.cancel()),
+            71..78 => Command::Sweep(self.sweep()),
+            78..86 => Command::Evaluate(self.evaluate()),
+            86..92 => Command::Register(self.register()),
+            _ => self.record(),
+        }
+    }
+
+    fn now(&self) -> Millis {
+        at(self.secs)
+    }
+
+    fn nonce(&mut self) -> Option<Nonce> {
+        let n = i64::from(self.dice.small(200));
+        if self.dice.one_in(4) {
+            nonce(n).map(|n| Nonce { seen_at: self.now(), ..n })
+        } else {
+            None
+        }
+    }
+
+    fn policy(&mut self) -> LeasePolicy {
+        LeasePolicy { attempts_max: 1 + self.dice.small(3), ..policy() }
+    }
+
+    fn holder(&mut self) -> Holder {
+        let n = u128::from(self.dice.small(6));
+        if self.dice.one_in(6) { validator(n) } else { miner(n) }
+    }
+
+    fn enqueue(&mut self) -> Enqueue {
+        self.new += 1;
+        let again = self.dice.one_in(12);
+        let n = if again { u128::from(self.dice.small(9)) } else { self.new };
+        let slots = 1 + self.dice.small(3);
+        let mut new = task(n, slots);
+        new.enough = 1 + self.dice.small(slots.into());
+        new.min_responses = 1 + self.dice.small(slots.into());
+        new.created_at = self.now();
+        new.deadline = self.now().plus(20_000 + i64::from(self.dice.small(300)) * 1_000);
+        if self.dice.one_in(3) {
+            new.input = TaskInput::File(file_id(1));
+        }
+        if self.dice.one_in(4) {
+            new.owner = "bob".to_owned();
+        }
+        let key = self.dice.small(5).to_string();
+        let body_hash = [u8::from(self.dice.one_in(2)); 32];
+        let idempotency = self.dice.one_in(3).then_some(Idempotency { key, body_hash });
+        Enqueue { task: new, idempotency, nonce: self.nonce() }
+    }
+
+    /// Leases for up to three slots of one task, most of them waiting.
+    fn assign(&mut self) -> Assign {
+        let open: Vec<_> =
+            self.tasks.iter().filter(|t| t.state == TaskState::Open).cloned().collect();
+        let from = if self.dice.one_in(10) { &self.tasks } else { &open };
+        let Some(of) = self.dice.pick(from) else { return assign(0, []) };
+        let mut grants = Vec::new();
+        for slot in &of.slots {
+            if self.dice.one_in(4) {
+                continue;
+            }
+            let attempt = slot.attempt + if self.dice.one_in(8) { self.dice.small(3) } else { 1 };
+            let lives = 10_000 + i64::from(self.dice.small(60)) * 1_000;
+            grants.push(Grant {
+                slot: slot.slot,
+                attempt,
+                holder: self.holder(),
+                fetched: self.dice.one_in(2),
+                expires_at: self.now().plus(lives),
+            });
+        }
+        Assign { task: of.task.id, grants, now: self.now() }
+    }
+
+    /// A lease that lives, or was lost, or was answered; sometimes bent in one point.
+    fn lease(&mut self) -> Lease {
+        let mut leases: Vec<Lease> = Vec::new();
+        for of in &self.tasks {
+            for slot in &of.slots {
+                let lease = |holder| (of_token(of, slot.slot, slot.attempt), holder);
+                let times = if slot.state.leased() { 12 } else { 1 };
+                leases.extend(slot.holder.iter().flat_map(|h| vec![lease(*h); times]));
+            }
+            leases.extend(of.attempts.iter().map(|lost| (lost.token, lost.holder)));
+        }
+        let (mut token, mut holder) =
+            self.dice.pick(&leases).unwrap_or_else(|| (token(1, 0, 1), miner(1)));
+        match self.dice.below(20) {
+            0 => token.attempt += 1,
+            1 => token.attempt = token.attempt.saturating_sub(1),
+            2 => token.slot += 1,
+            3 => holder = self.holder(),
+            _ => {}
+        }
+        (token, holder)
+    }
+
+    fn fetch(&mut self) -> Fetch {
+        let offers = self.tasks.iter().flat_map(|of| {
+            let offered = of.slots.iter().filter(|slot| slot.state == SlotState::Offered);
+            offered.filter_map(|s| Some((of_token(of, s.slot, s.attempt), s.holder?)))
+        });
+        let offers: Vec<Lease> = offers.collect();
+        let picked = if self.dice.one_in(4) { None } else { self.dice.pick(&offers) };
+        let (token, holder) = picked.unwrap_or_else(|| self.lease());
+        let own = offers.iter().filter(|(_, by)| *by == holder).map(|(token, _)| *token);
+        let mut tokens: Vec<_> = own.chain([token]).collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        fetch(holder, tokens, self.now())
+    }
+
+    fn heartbeat(&mut self) -> Heartbeat {
+        let (token, holder) = self.lease();
+        let until = self.now().plus(i64::from(self.dice.small(60)) * 1_000);
+        Heartbeat { nonce: self.nonce(), ..heartbeat(token, holder, until) }
+    }
+
+    fn respond(&mut self) -> Respond {
+        let (token, holder) = self.lease();
+        let word = if self.dice.one_in(3) { "other" } else { "word" };
+        Respond { nonce: self.nonce(), ..respond(token, holder, word, self.now()) }
+    }
+
+    fn release(&mut self) -> Release {
+        let (token, holder) = self.lease();
+        let reason = self.dice.pick(LossReason::ALL).unwrap();
+        let (policy, nonce) = (self.policy(), self.nonce());
+        Release { policy, nonce, now: self.now(), ..release(token, holder, reason) }
+    }
+
+    fn cancel(&mut self) -> Cancel {
+        let id = self.dice.pick(&self.tasks).map_or(task_id(0), |of| of.task.id);
+        let owner = if self.dice.one_in(4) { "bob" } else { "alice" }.to_owned();
+        Cancel { task: id, owner, now: self.now() }
+    }
+
+    fn sweep(&mut self) -> Sweep {
+        let rows_max = [1, 2, 3, 100][usize::from(self.dice.small(4))];
+        Sweep { now: self.now(), policy: self.policy(), rows_max }
+    }
+
+    fn evaluate(&mut self) -> Evaluate {
+        let done: Vec<_> =
+            self.tasks.iter().filter(|t| t.state == TaskState::Done).cloned().collect();
+        let from = if self.dice.one_in(4) { &self.tasks } else { &done };
+        let of = self.dice.pick(from);
+        let (id, slots) = of.map_or((task_id(0), vec![]), |of| (of.task.id, of.slots));
+        let mut judgements = Vec::new();
+        for slot in slots {
+            let skip = if slot.state == SlotState::Answered { 5 } else { 1 };
+            let skipped = self.dice.one_in(skip) && !self.dice.one_in(9);
+            if !skipped {
+                let accuracy = share(i64::from(self.dice.small(3)) * 45);
+                judgements.push(JudgementRow {
+                    slot: slot.slot,
+                    accuracy,
+                    whole: self.dice.one_in(3),
+                });
+            }
+        }
+        Evaluate {
+            task: id,
+            judgements,
+            quorum: 1 + usize::from(self.dice.small(2)),
+            nonce: self.nonce(),
+            now: self.now(),
+            ..evaluate(0, u128::from(self.dice.small(3)), &[])
+        }
+    }
+
+    /// Four uids, each with two hotkeys that take turns, rarely.
+    fn register(&mut self) -> Register {
+        let n = u128::from(self.dice.small(4));
+        let name = if self.dice.one_in(6) { "usurper" } else { "miner" };
+        let block = if self.dice.one_in(9) { 10 } else { 0 };
+        // Another identity has another id; the usual one may come under its known id again.
+        self.new += 1;
+        let usual = name == "miner" && block == 0;
+        let id = registration_id(if usual { n } else { 1_000 + self.new });
+        Register {
+            id,
+            hotkey: hotkey(&format!("{name}{n}")),
+            registered_block: block,
+            coldkey: self.dice.one_in(3).then(|| hotkey("cold")),
+            policy: self.policy(),
+            now: self.now(),
+            ..register(n, self.dice.small(4).into())
+        }
+    }
+
+    fn record(&mut self) -> Command {
+        let n = u128::from(self.dice.small(4));
+        match self.dice.below(10) {
+            0 | 1 => Command::Scores(self.scores()),
+            2 => Command::Validator(ValidatorRow { uid: self.dice.small(9), ..known_validator(n) }),
+            3 | 4 => {
+                self.new += 1;
+                let mut put = report(self.new, n, self.secs);
+                put.report.partial = self.dice.one_in(2);
+                put.report.signed_order = self.secs / 10;
+                Command::PutReport(PutReport { nonce: self.nonce(), ..put })
+            }
+            5 => {
+                let body = serde_json::json!({ "at": self.secs });
+                let uid = MinerUid(self.dice.small(4));
+                Command::Verdicts(vec![VerdictRow { uid, round: self.secs, body }])
+            }
+            6 => Command::PutFile(PutFile { nonce: self.nonce(), ..file(n) }),
+            7 => {
+                let secret_hash = [5; 32];
+                let (name, scopes) = ("n".to_owned(), String::new());
+                let (created_at, expires_at) = (at(0), None);
+                let id = n.to_string();
+                Command::Key(KeyRow {
+                    id,
+                    secret_hash,
+                    name,
+                    scopes,
+                    created_at,
+                    expires_at,
+                    revoked_at: None,
+                })
+            }
+            8 => Command::Revoke(n.to_string(), self.now()),
+            _ => {
+                let old = self.now().plus(-200_000);
+                Command::Prune(Prune { nonces: old, idempotency: old, reports: old })
+            }
+        }
+    }
+
+    /// Scores of what is there, some of them again.
+    fn scores(&mut self) -> Vec<ScoreRow> {
+        let mut scores = Vec::new();
+        for of in self.tasks.clone() {
+            let held = self.dice.pick(&of.slots).and_then(|slot| Some((slot.slot, slot.holder?)));
+            let Some((slot, Holder::Miner(registration))) = held else { continue };
+            if self.dice.one_in(2) {
+                continue;
+            }
+            scores.push(ScoreRow {
+                task: of.task.id,
+                slot,
+                registration,
+                kind: of.task.kind,
+                score: share(i64::from(self.dice.small(101))),
+                validators: 2,
+                scored_at: self.now(),
+            });
+        }
+        scores
+    }
+}
+
+fn of_token(of: &TaskRecord, slot: u16, attempt: u16) -> LeaseToken {
+    LeaseToken { task: of.task.id, slot, attempt }
+}

@@ -1,0 +1,142 @@
+//! Registrations: who has a uid.
+
+use pithead::domain::lease::LossReason;
+use pithead::domain::task::SlotState;
+use pithead::store::*;
+
+use super::make::*;
+use super::on_every_store;
+
+on_every_store!(
+    a_new_uid_opens_a_registration,
+    the_same_miner_again_changes_nothing,
+    capacity_and_coldkey_are_brought_up_to_date,
+    less_capacity_than_leases_is_no_error,
+    another_hotkey_closes_the_old_registration,
+    a_replaced_miner_loses_its_leases,
+    another_block_is_another_registration,
+    an_unknown_block_is_the_same_registration,
+    an_old_one_returns_with_its_record,
+    an_old_one_returns_with_its_coldkey,
+    uids_do_not_disturb_each_other,
+);
+
+async fn a_new_uid_opens_a_registration(store: &dyn Store) {
+    let command = Register { coldkey: Some(hotkey("cold")), ..register(0, 5) };
+    let registered = store.register(command).await.unwrap();
+    assert_eq!((registered.closed.len(), registered.lost.len()), (0, 0));
+    let row = registered.row;
+    assert_eq!((row.id, row.uid.0, row.capacity, row.live), (registration_id(0), 0, 5, 0));
+    assert_eq!((row.hotkey.as_str(), row.coldkey.clone()), ("miner0", Some(hotkey("cold"))));
+    assert_eq!((row.opened_at, row.closed_at), (at(0), None));
+    assert_eq!(store.registration(row.id).await.unwrap(), Some(row));
+    assert_eq!(store.registration(registration_id(1)).await.unwrap(), None);
+}
+
+async fn the_same_miner_again_changes_nothing(store: &dyn Store) {
+    let first = store.register(register(1, 5)).await.unwrap();
+    let again = Register { id: registration_id(9), now: at(7), ..register(1, 5) };
+    assert_eq!(store.register(again).await.unwrap(), first);
+    assert_eq!(store.registration(registration_id(9)).await.unwrap(), None);
+}
+
+async fn capacity_and_coldkey_are_brought_up_to_date(store: &dyn Store) {
+    store.register(register(1, 5)).await.unwrap();
+    let more = Register { capacity: 8, coldkey: Some(hotkey("cold")), ..register(1, 5) };
+    let row = store.register(more).await.unwrap().row;
+    assert_eq!((row.capacity, row.coldkey), (8, Some(hotkey("cold"))));
+    let row = store.register(register(1, 3)).await.unwrap().row;
+    assert_eq!((row.capacity, row.coldkey), (3, Some(hotkey("cold"))), "not known is not gone");
+}
+
+async fn less_capacity_than_leases_is_no_error(store: &dyn Store) {
+    store.register(register(1, 2)).await.unwrap();
+    store.enqueue(enqueue(task(1, 3))).await.unwrap();
+    store.assign(assign(1, [grant(0, 1, miner(1)), grant(1, 1, miner(1))])).await.unwrap();
+    let row = store.register(register(1, 1)).await.unwrap().row;
+    assert_eq!((row.capacity, row.live), (1, 2));
+    let granted = store.assign(assign(1, [grant(2, 1, miner(1))])).await.unwrap();
+    assert_eq!(granted, [Granted::NoRoom]);
+}
+
+/// Somebody else at the uid of miner `n`.
+fn successor(n: u128, id: u128, name: &str) -> Register {
+    Register { id: registration_id(id), hotkey: hotkey(name), now: at(60), ..register(n, 5) }
+}
+
+async fn another_hotkey_closes_the_old_registration(store: &dyn Store) {
+    store.register(register(1, 5)).await.unwrap();
+    let registered = store.register(successor(1, 100, "new")).await.unwrap();
+    assert_eq!(registered.closed, [registration_id(1)]);
+    assert_eq!((registered.row.id, registered.row.opened_at), (registration_id(100), at(60)));
+    let old = store.registration(registration_id(1)).await.unwrap().unwrap();
+    assert_eq!(old.closed_at, Some(at(60)));
+    let open = store.load(at(0)).await.unwrap().registrations;
+    assert_eq!(open, [registered.row]);
+}
+
+async fn a_replaced_miner_loses_its_leases(store: &dyn Store) {
+    store.register(register(1, 5)).await.unwrap();
+    for n in [2, 1] {
+        leased(store, n, 2).await;
+    }
+    let registered = store.register(successor(1, 100, "new")).await.unwrap();
+    let lost: Vec<_> =
+        registered.lost.iter().map(|l| (l.token, l.holder, l.reason, l.retry_at)).collect();
+    let expected = [1, 2].map(|n| (token(n, 0, 1), miner(1), LossReason::Retired, Some(at(60))));
+    assert_eq!(lost, expected);
+    let old = store.registration(registration_id(1)).await.unwrap().unwrap();
+    assert_eq!((old.live, old.record.lost), (0, 0), "to be replaced is no fault");
+    let found = record(store, 1).await;
+    assert_eq!((found.slots[0].state, found.slots[0].failures), (SlotState::Queued, 0));
+    assert_eq!(found.slots[1].state, SlotState::Running, "others keep theirs");
+    let late = store.respond(respond(token(1, 0, 1), miner(1), "a", at(61))).await.unwrap();
+    assert_eq!(late, Responded::Lost);
+}
+
+async fn another_block_is_another_registration(store: &dyn Store) {
+    store.register(Register { registered_block: 10, ..register(1, 5) }).await.unwrap();
+    let again = Register { registered_block: 20, ..successor(1, 100, "miner1") };
+    let registered = store.register(again).await.unwrap();
+    assert_eq!(registered.closed, [registration_id(1)]);
+    assert_eq!(registered.row.id, registration_id(100));
+}
+
+async fn an_unknown_block_is_the_same_registration(store: &dyn Store) {
+    store.register(Register { registered_block: 10, ..register(1, 5) }).await.unwrap();
+    let registered = store.register(successor(1, 100, "miner1")).await.unwrap();
+    assert_eq!((registered.row.id, registered.row.registered_block), (registration_id(1), 10));
+    assert_eq!(registered.closed, []);
+}
+
+async fn an_old_one_returns_with_its_record(store: &dyn Store) {
+    done(store, 1, 1).await;
+    store.register(successor(1, 100, "new")).await.unwrap();
+    let back = Register { capacity: 2, ..successor(1, 101, "miner1") };
+    let registered = store.register(back).await.unwrap();
+    assert_eq!(registered.closed, [registration_id(100)]);
+    let row = registered.row;
+    assert_eq!((row.id, row.record.answered, row.capacity), (registration_id(1), 1, 2));
+    assert_eq!((row.opened_at, row.closed_at), (at(60), None));
+    store.enqueue(enqueue(task(2, 1))).await.unwrap();
+    let granted = store.assign(assign(2, [grant(0, 1, miner(1))])).await.unwrap();
+    assert_eq!(granted, [Granted::Yes]);
+}
+
+async fn an_old_one_returns_with_its_coldkey(store: &dyn Store) {
+    store.register(Register { coldkey: Some(hotkey("cold")), ..register(1, 5) }).await.unwrap();
+    store.register(successor(1, 100, "new")).await.unwrap();
+    let row = store.register(successor(1, 101, "miner1")).await.unwrap().row;
+    assert_eq!((row.id, row.coldkey), (registration_id(1), Some(hotkey("cold"))));
+}
+
+async fn uids_do_not_disturb_each_other(store: &dyn Store) {
+    store.register(register(2, 5)).await.unwrap();
+    store.register(register(1, 5)).await.unwrap();
+    let same_hotkey =
+        Register { id: registration_id(3), hotkey: hotkey("miner1"), ..register(3, 1) };
+    assert_eq!(store.register(same_hotkey).await.unwrap().closed, []);
+    let open = store.load(at(0)).await.unwrap().registrations;
+    let uids: Vec<_> = open.iter().map(|row| row.uid.0).collect();
+    assert_eq!(uids, [1, 2, 3]);
+}

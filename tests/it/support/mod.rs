@@ -1,0 +1,3 @@
+//! What several rooms of the tests need.
+
+pub(crate) mod postgres;
