@@ -11,12 +11,14 @@ pub mod command;
 mod judge;
 pub mod model;
 pub mod read;
+pub mod row;
 pub mod sql;
 
 use async_trait::async_trait;
 
 pub use command::*;
 pub use read::*;
+pub use row::*;
 
 use crate::domain::ids::{FileId, RegistrationId, TaskId, ValidatorId};
 use crate::domain::units::Millis;
@@ -63,10 +65,9 @@ pub trait Store: Send + Sync + 'static {
     async fn cancel(&self, command: Cancel) -> StoreResult<Cancelled>;
     /// Ends what is overdue: leases, then tasks. Writes nothing when nothing is.
     async fn sweep(&self, command: Sweep) -> StoreResult<Swept>;
-    /// Takes a validator's judgements of one task's responses.
+    /// Takes a validator's judgements of one task's responses; the one that completes the quorum
+    /// approves the task and writes one merged score per response, added to its miner's record.
     async fn evaluate(&self, command: Evaluate) -> StoreResult<Evaluated>;
-    /// Writes merged scores once each and adds them to the miners' records; how many were new.
-    async fn put_scores(&self, scores: Vec<ScoreRow>) -> StoreResult<u64>;
     /// Opens (or updates) the registration of a uid and closes its predecessor.
     async fn register(&self, command: Register) -> StoreResult<Registered>;
     /// Writes down a validator by hotkey; its id (the older one when it was known).

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::command::{Hash, Holder, NewTask, RegistrationRow, ReportRow, ValidatorRow, VerdictRow};
+use super::command::{Hash, Holder, NewTask};
+use super::row::{RegistrationRow, ReportRow, ValidatorRow, VerdictRow};
 use crate::domain::ids::{LeaseToken, MinerUid, RegistrationId, TaskId, ValidatorId};
 use crate::domain::lease::LossReason;
 use crate::domain::task::{self, SlotState, TaskState, TaskStatus};
@@ -147,7 +148,7 @@ pub struct Loaded {
     pub validators: Vec<ValidatorRow>,
     /// Open tasks, by id.
     pub tasks: Vec<TaskRecord>,
-    /// For each validator its newest full report and the partial ones after it, oldest first.
+    /// For each validator its two newest full reports and the partial ones since, oldest first.
     pub reports: Vec<ReportRow>,
     /// Values agreed at the last closed round.
     pub verdicts: Vec<VerdictRow>,

@@ -51,23 +51,16 @@ impl Tables {
         };
         (task.state, task.best_slot) = (TaskState::Approved, best_slot);
         let (state, scores) = (task.state, merged(command, task, &responses, &scored));
+        scores.iter().cloned().for_each(|score| self.put_score(score));
         Evaluated::Accepted { recorded, duplicates, state, scores, best_slot }
     }
 
-    /// Each score counts once in its miner's record.
-    pub(super) fn put_scores(&mut self, scores: Vec<ScoreRow>) -> u64 {
-        let mut written = 0;
-        for score in scores {
-            let Entry::Vacant(fresh) = self.scores.entry((score.task, score.slot)) else {
-                continue;
-            };
-            if let Some(known) = self.registrations.get_mut(&score.registration) {
-                known.row.record.scored += 1;
-                known.row.record.score_sum += score.score.millionths();
-            }
-            fresh.insert(score);
-            written += 1;
+    fn put_score(&mut self, score: ScoreRow) {
+        let Entry::Vacant(fresh) = self.scores.entry((score.task, score.slot)) else { return };
+        if let Some(known) = self.registrations.get_mut(&score.registration) {
+            known.row.record.scored += 1;
+            known.row.record.score_sum += score.score.millionths();
         }
-        written
+        fresh.insert(score);
     }
 }

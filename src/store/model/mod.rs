@@ -119,9 +119,6 @@ impl Store for ModelStore {
     async fn evaluate(&self, mut command: Evaluate) -> StoreResult<Evaluated> {
         self.once(command.nonce.take(), |tables| tables.evaluate(&command))
     }
-    async fn put_scores(&self, scores: Vec<ScoreRow>) -> StoreResult<u64> {
-        Ok(self.tables().put_scores(scores))
-    }
     async fn register(&self, command: Register) -> StoreResult<Registered> {
         Ok(self.tables().register(command))
     }
@@ -154,6 +151,9 @@ impl Store for ModelStore {
     }
     async fn task(&self, id: TaskId) -> StoreResult<Option<TaskRecord>> {
         Ok(self.tables().tasks.get(&id).cloned())
+    }
+    async fn held_by(&self, holder: Holder) -> StoreResult<Vec<TaskRecord>> {
+        Ok(self.tables().held_by(holder))
     }
     async fn tasks(&self, page: TaskPage) -> StoreResult<Vec<TaskRecord>> {
         Ok(self.tables().page(&page))

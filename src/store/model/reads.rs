@@ -13,6 +13,14 @@ fn at_most(limit: u64) -> usize {
 }
 
 impl Tables {
+    /// Tasks on which this holder has a live lease.
+    pub(super) fn held_by(&self, holder: Holder) -> Vec<TaskRecord> {
+        let held = |t: &&TaskRecord| {
+            t.slots.iter().any(|slot| slot.state.leased() && slot.holder == Some(holder))
+        };
+        self.tasks.values().filter(held).cloned().collect()
+    }
+
     /// Newest first, which is the order of ids.
     pub(super) fn page(&self, page: &TaskPage) -> Vec<TaskRecord> {
         let wanted = |t: &&TaskRecord| {
@@ -81,14 +89,16 @@ impl Tables {
         }
     }
 
-    /// A validator's newest full report and the partial ones after it, oldest first.
+    /// A validator's two newest full reports and the partial ones since, oldest first.
     fn newest_reports(&self, validator: ValidatorId, since: Millis) -> Vec<ReportRow> {
         let own = self.reports.values().filter(|r| r.validator == validator);
         let mut own: Vec<_> = own.filter(|r| r.received_at >= since).cloned().collect();
         own.sort_by_key(|r| (r.signed_order, r.id));
-        let Some(newest) = own.iter().rposition(|r| !r.partial) else { return own };
-        let (id, order) = (own[newest].id, own[newest].signed_order);
-        own.retain(|r| r.id == id || (r.partial && r.signed_order > order));
+        let full: Vec<_> = own.iter().filter(|r| !r.partial).map(|r| r.id).collect();
+        let kept = &full[full.len().saturating_sub(2)..];
+        let order = own.iter().find(|r| kept.first() == Some(&r.id)).map(|r| r.signed_order);
+        let since = |r: &ReportRow| order.is_none_or(|order| r.signed_order > order);
+        own.retain(|r| kept.contains(&r.id) || (r.partial && since(r)));
         own
     }
 }

@@ -1,6 +1,6 @@
 //! Judgements of validators, approval, and merged scores.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use pithead_entities as e;
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set};
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::dialect::{Batch, Cast, statement};
 use super::row::{self, get};
-use super::writer::{PutScores, Waiting};
+use super::writer::Waiting;
 use crate::domain::evaluation::{self, Answer, Inadmissible, Judgement};
 use crate::domain::task::TaskState;
 use crate::store::judge::{answer_of, asked, judgement_of, merged, score_and_reward};
@@ -68,6 +68,7 @@ async fn one(tx: &DatabaseTransaction, command: &Evaluate) -> StoreResult<Evalua
     let values = [best_slot.map(i32::from).into(), command.task.0.into()];
     tx.execute_raw(statement(tx, approve, values)).await?;
     let scores = merged(command, &task, &responses, &scored);
+    write_scores(tx, &scores).await?;
     let state = TaskState::Approved;
     Ok(Evaluated::Accepted { recorded, duplicates, state, scores, best_slot })
 }
@@ -112,36 +113,25 @@ const ADD_SCORE: Batch = Batch {
 };
 
 /// Writes scores once each; only new ones are added to the miners' records.
-pub(super) async fn put_scores(
-    tx: &DatabaseTransaction,
-    waiting: &mut [Waiting<PutScores, u64>],
-) -> StoreResult<()> {
-    for waiting in waiting {
-        let mut seen = BTreeSet::new();
-        let fresh = |s: &&ScoreRow| seen.insert((s.task, s.slot));
-        let row = |s: &ScoreRow| {
-            vec![
-                s.task.0.into(),
-                i32::from(s.slot).into(),
-                s.registration.0.into(),
-                s.kind.as_str().into(),
-                s.score.millionths().into(),
-                i32::from(s.validators).into(),
-                s.scored_at.0.into(),
-            ]
-        };
-        let rows = waiting.command.0.iter().filter(fresh).map(row).collect();
-        let mut sums: BTreeMap<Uuid, (i64, i64)> = BTreeMap::new();
-        let mut written = 0;
-        for row in PUT_SCORE.run(tx, rows).await? {
-            let sum = sums.entry(get(&row, 0)?).or_default();
-            sum.0 += 1;
-            sum.1 += get::<i64>(&row, 1)?;
-            written += 1;
-        }
-        let rows = sums.into_iter().map(|(id, (n, sum))| vec![id.into(), n.into(), sum.into()]);
-        ADD_SCORE.run(tx, rows.collect()).await?;
-        waiting.answer(written);
+async fn write_scores(tx: &DatabaseTransaction, scores: &[ScoreRow]) -> StoreResult<()> {
+    let row = |s: &ScoreRow| {
+        vec![
+            s.task.0.into(),
+            i32::from(s.slot).into(),
+            s.registration.0.into(),
+            s.kind.as_str().into(),
+            s.score.millionths().into(),
+            i32::from(s.validators).into(),
+            s.scored_at.0.into(),
+        ]
+    };
+    let mut sums: BTreeMap<Uuid, (i64, i64)> = BTreeMap::new();
+    for row in PUT_SCORE.run(tx, scores.iter().map(row).collect()).await? {
+        let sum = sums.entry(get(&row, 0)?).or_default();
+        sum.0 += 1;
+        sum.1 += get::<i64>(&row, 1)?;
     }
+    let rows = sums.into_iter().map(|(id, (n, sum))| vec![id.into(), n.into(), sum.into()]);
+    ADD_SCORE.run(tx, rows.collect()).await?;
     Ok(())
 }

@@ -27,7 +27,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait};
 use tokio::sync::oneshot;
 
 pub use connect::Location;
-use writer::{PutScores, PutVerdicts, RevokeKey, Writer};
+use writer::{PutVerdicts, RevokeKey, Writer};
 
 use super::*;
 
@@ -145,9 +145,6 @@ impl Store for SqlStore {
     }
     async fn evaluate(&self, command: Evaluate) -> StoreResult<Evaluated> {
         self.commit(command).await
-    }
-    async fn put_scores(&self, scores: Vec<ScoreRow>) -> StoreResult<u64> {
-        self.commit(PutScores(scores)).await
     }
     async fn register(&self, command: Register) -> StoreResult<Registered> {
         self.commit(command).await

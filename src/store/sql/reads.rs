@@ -234,29 +234,28 @@ pub(super) async fn load(db: &DatabaseConnection, since: Millis) -> StoreResult<
     })
 }
 
-/// A validator's newest full report and the partial ones after it, oldest first.
+/// A validator's two newest full reports (the older one tells whom the newer leaves out) and the
+/// partial ones since, oldest first.
 async fn newest_reports(
     db: &DatabaseConnection,
     validator: ValidatorId,
     since: Millis,
 ) -> StoreResult<Vec<ReportRow>> {
     use e::report::Column;
-    let own = || e::report::Entity::find().filter(Column::ValidatorId.eq(validator.0));
-    let full = own()
-        .filter(Column::Partial.eq(false))
-        .filter(Column::ReceivedAt.gte(since.0))
+    let own = |partial: bool| {
+        e::report::Entity::find()
+            .filter(Column::ValidatorId.eq(validator.0))
+            .filter(Column::Partial.eq(partial))
+            .filter(Column::ReceivedAt.gte(since.0))
+    };
+    let mut found = own(false)
         .order_by_desc(Column::SignedOrder)
         .order_by_desc(Column::Id)
-        .one(db)
-        .await?;
-    let after = full.as_ref().map_or(i64::MIN, |full| full.signed_order);
-    let partial = own()
-        .filter(Column::Partial.eq(true))
-        .filter(Column::ReceivedAt.gte(since.0))
-        .filter(Column::SignedOrder.gt(after))
-        .order_by_asc(Column::SignedOrder)
-        .order_by_asc(Column::Id)
+        .limit(2)
         .all(db)
         .await?;
-    full.into_iter().chain(partial).map(row::report).collect()
+    let after = found.last().map_or(i64::MIN, |oldest| oldest.signed_order);
+    found.extend(own(true).filter(Column::SignedOrder.gt(after)).all(db).await?);
+    found.sort_by_key(|report| (report.signed_order, report.id));
+    found.into_iter().map(row::report).collect()
 }

@@ -135,9 +135,6 @@ fn enqueue_key(command: &Enqueue) -> Key {
     }
 }
 
-/// New scores, as one command.
-#[derive(Debug, Clone)]
-pub(super) struct PutScores(pub(super) Vec<ScoreRow>);
 /// Agreed values, as one command.
 #[derive(Debug, Clone)]
 pub(super) struct PutVerdicts(pub(super) Vec<VerdictRow>);
@@ -154,7 +151,6 @@ jobs! {
     releases: Release(Release) -> Released, |c: &Release| Key::Task(c.token.task);
     cancels: Cancel(Cancel) -> Cancelled, |c: &Cancel| Key::Task(c.task);
     evaluates: Evaluate(Evaluate) -> Evaluated, |c: &Evaluate| Key::Task(c.task);
-    scores: PutScores(PutScores) -> u64, |_: &PutScores| Key::All;
     registers: Register(Register) -> Registered, |_: &Register| Key::All;
     validators: KnowValidator(ValidatorRow) -> ValidatorId, |_: &ValidatorRow| Key::All;
     reports: PutReport(PutReport) -> (), |c: &PutReport| Key::Holder(c.report.id.0);
@@ -315,7 +311,6 @@ async fn apply(tx: &DatabaseTransaction, batch: &mut Batch, alone: bool) -> Stor
     end::release(tx, &mut batch.releases).await?;
     end::cancel(tx, &mut batch.cancels).await?;
     evaluate::run(tx, &mut batch.evaluates).await?;
-    evaluate::put_scores(tx, &mut batch.scores).await?;
     end::register(tx, &mut batch.registers).await?;
     end::sweep(tx, &mut batch.sweeps).await?;
     records::prune(tx, &mut batch.prunes).await

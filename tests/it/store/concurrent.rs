@@ -61,9 +61,6 @@ async fn life(store: &dyn Store, n: u128, mut dice: Dice) -> Told {
             told.scores.extend(scores);
         }
     }
-    let written = join_all([1, 2].map(|_| store.put_scores(told.scores.clone()))).await;
-    let written: u64 = written.into_iter().map(Result::unwrap).sum();
-    assert_eq!(written, told.scores.len() as u64);
     told
 }
 

@@ -19,7 +19,6 @@ on_every_store!(
     what_is_left_to_judge_is_listed,
     judged_tasks_are_listed_newest_first,
     scores_count_once,
-    scores_of_strangers_are_kept,
 );
 
 async fn a_judgement_is_kept_with_score_and_reward(store: &dyn Store) {
@@ -193,25 +192,10 @@ async fn judged_tasks_are_listed_newest_first(store: &dyn Store) {
 
 async fn scores_count_once(store: &dyn Store) {
     done(store, 1, 2).await;
-    let judged = store.evaluate(evaluate(1, 1, &[(0, 80), (1, 60)])).await.unwrap();
-    let Evaluated::Accepted { scores, .. } = judged else { panic!() };
-    let twice: Vec<_> = scores.iter().chain(&scores[..1]).cloned().collect();
-    assert_eq!(store.put_scores(twice).await.unwrap(), 2);
-    assert_eq!(store.put_scores(scores).await.unwrap(), 0);
-    assert_eq!(store.put_scores(vec![]).await.unwrap(), 0);
+    for _ in 0..2 {
+        store.evaluate(evaluate(1, 1, &[(0, 80), (1, 60)])).await.unwrap();
+    }
+    store.evaluate(evaluate(1, 2, &[(0, 10), (1, 10)])).await.unwrap();
     let miner = store.registration(registration_id(1)).await.unwrap().unwrap();
     assert_eq!((miner.record.scored, miner.record.score_sum), (1, 800_000));
-}
-
-async fn scores_of_strangers_are_kept(store: &dyn Store) {
-    let score = ScoreRow {
-        task: task_id(1),
-        slot: 0,
-        registration: registration_id(77),
-        kind: "tts".to_owned(),
-        score: share(50),
-        validators: 1,
-        scored_at: at(1),
-    };
-    assert_eq!(store.put_scores(vec![score]).await.unwrap(), 1);
 }

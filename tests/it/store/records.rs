@@ -10,7 +10,7 @@ use super::on_every_store;
 
 on_every_store!(
     a_validator_keeps_its_id,
-    the_newest_full_report_and_later_partial_ones_are_loaded,
+    the_two_newest_full_reports_and_partial_ones_since_are_loaded,
     partial_reports_count_without_a_full_one,
     old_reports_are_not_loaded,
     the_last_agreed_values_stand,
@@ -44,7 +44,7 @@ async fn loaded(store: &dyn Store, since: i64) -> Vec<ReportRow> {
     store.load(at(since)).await.unwrap().reports
 }
 
-async fn the_newest_full_report_and_later_partial_ones_are_loaded(store: &dyn Store) {
+async fn the_two_newest_full_reports_and_partial_ones_since_are_loaded(store: &dyn Store) {
     for n in [2, 1] {
         store.know_validator(known_validator(n)).await.unwrap();
     }
@@ -60,7 +60,7 @@ async fn the_newest_full_report_and_later_partial_ones_are_loaded(store: &dyn St
     for report in &reports {
         store.put_report(report.clone()).await.unwrap();
     }
-    let expected = [2, 4, 3, 6].map(|n: usize| reports[n].report.clone());
+    let expected = [0, 1, 2, 5, 4, 3, 6].map(|n: usize| reports[n].report.clone());
     assert_eq!(loaded(store, 0).await, expected);
 }
 

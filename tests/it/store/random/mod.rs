@@ -43,7 +43,6 @@ macro_rules! commands {
         #[derive(Debug, Clone)]
         pub(super) enum Command {
             $($command($command),)*
-            Scores(Vec<ScoreRow>),
             Validator(ValidatorRow),
             Verdicts(Vec<VerdictRow>),
             Key(KeyRow),
@@ -55,7 +54,6 @@ macro_rules! commands {
             pub(super) async fn run(&self, store: &dyn Store) -> String {
                 match self.clone() {
                     $(Self::$command(command) => told(store.$method(command).await),)*
-                    Self::Scores(scores) => told(store.put_scores(scores).await),
                     Self::Validator(row) => told(store.know_validator(row).await),
                     Self::Verdicts(rows) => told(store.put_verdicts(rows).await),
                     Self::Key(row) => told(store.put_key(row).await),

@@ -227,8 +227,7 @@ impl World {
 
     fn record(&mut self) -> Command {
         let n = u128::from(self.dice.small(4));
-        match self.dice.below(10) {
-            0 | 1 => Command::Scores(self.scores()),
+        match 2 + self.dice.below(8) {
             2 => Command::Validator(ValidatorRow { uid: self.dice.small(9), ..known_validator(n) }),
             3 | 4 => {
                 self.new += 1;
@@ -264,28 +263,6 @@ impl World {
                 Command::Prune(Prune { nonces: old, idempotency: old, reports: old })
             }
         }
-    }
-
-    /// Scores of what is there, some of them again.
-    fn scores(&mut self) -> Vec<ScoreRow> {
-        let mut scores = Vec::new();
-        for of in self.tasks.clone() {
-            let held = self.dice.pick(&of.slots).and_then(|slot| Some((slot.slot, slot.holder?)));
-            let Some((slot, Holder::Miner(registration))) = held else { continue };
-            if self.dice.one_in(2) {
-                continue;
-            }
-            scores.push(ScoreRow {
-                task: of.task.id,
-                slot,
-                registration,
-                kind: of.task.kind,
-                score: share(i64::from(self.dice.small(101))),
-                validators: 2,
-                scored_at: self.now(),
-            });
-        }
-        scores
     }
 }
 

@@ -2,30 +2,30 @@
 //! [`Fleet`](super::fleet::Fleet). A report is durable before it counts; a burst of reports is
 //! merged once.
 
+mod row;
+mod view;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::Deps;
-use super::distributor::{LeaseLost, MinerUpdate, MinersChanged, ViewMiners};
+use super::distributor::{LeaseLost, MinersChanged, ViewMiners};
 use super::fleet::{self, Fleet};
 use crate::config::Role;
-use crate::domain::consensus::{
-    Agreed, Applied, Changed, ConsensusStats, Explanation, Report, ReportTable, Restored, Standing,
-    ValidatorView, Verdict,
-};
+use crate::domain::consensus::{Agreed, Applied, Changed, ReportTable, Standing, Verdict};
 use crate::domain::ids::{Hotkey, MinerUid, RegistrationId, ReportId, ValidatorId};
 use crate::domain::limits;
-use crate::domain::report::{MinerStatus, ReportLimits, canonical_json, parse_statuses};
+use crate::domain::report::MinerStatus;
 use crate::domain::units::{MINUTE, Millis, Score, Stake};
-use crate::store::{
-    Loaded, Nonce, PutReport, Register, RegistrationRow, ReportRow, StoreError, StoreResult,
-    ValidatorRow, VerdictRow,
-};
+use crate::store::{Loaded, Nonce, Register, StoreError, StoreResult, VerdictRow};
+
+pub use view::{Explain, KnowValidator, Overview, VerdictOf, ViewConsensus};
+
+use row::{durable, restored, stored_report, unknown, update, validator_row};
 
 /// See the module's docs.
 pub struct ConsensusSupervisor {
@@ -419,178 +419,5 @@ impl Handler<Tick> for ConsensusSupervisor {
         self.publish(changed, ctx);
         self.respawn(ctx);
         self.sweep(now, ctx);
-    }
-}
-
-fn restored(row: VerdictRow) -> Option<Restored> {
-    match serde_json::from_value::<Agreed>(row.body) {
-        Ok(agreed) => Some(Restored { uid: row.uid, agreed, ignore_before: Millis(0) }),
-        Err(error) => {
-            tracing::error!(miner.uid = %row.uid, %error, "agreed values cannot be read; skipped");
-            None
-        }
-    }
-}
-
-fn stored_report(row: ReportRow, validator: &ValidatorRow) -> StoreResult<Report> {
-    let bad = |error: String| StoreError::Corrupt(format!("report {}: {error}", row.id));
-    let text = std::str::from_utf8(&row.body).map_err(|error| bad(error.to_string()))?;
-    let parsed =
-        parse_statuses(text, &ReportLimits::default()).map_err(|error| bad(error.to_string()))?;
-    Ok(Report {
-        id: row.id,
-        validator: validator.hotkey.clone(),
-        epoch: Some(row.epoch),
-        sequence: row.sequence,
-        signed_nanos: row.signed_order,
-        partial: row.partial,
-        body_hash: row.body_hash,
-        statuses: parsed.statuses,
-    })
-}
-
-fn validator_row(reporter: &Reporter, now: Millis) -> ValidatorRow {
-    ValidatorRow {
-        id: ValidatorId(uuid::Uuid::now_v7()),
-        hotkey: reporter.hotkey.clone(),
-        uid: reporter.uid,
-        created_at: now,
-    }
-}
-
-/// A report as a row and as the table takes it.
-fn durable(
-    id: ReportId,
-    validator: ValidatorId,
-    report: TakeReport,
-    now: Millis,
-) -> (PutReport, (Reporter, Report)) {
-    let row = ReportRow {
-        id,
-        validator,
-        signed_order: report.signed_order,
-        epoch: report.epoch,
-        sequence: report.sequence,
-        partial: report.partial,
-        received_at: now,
-        statuses: u32::try_from(report.statuses.len()).unwrap_or(u32::MAX),
-        body_hash: report.body_hash,
-        body: canonical_json(&report.statuses).into_bytes(),
-    };
-    let table = Report {
-        id,
-        validator: report.reporter.hotkey.clone(),
-        epoch: Some(report.epoch),
-        sequence: report.sequence,
-        signed_nanos: report.signed_order,
-        partial: report.partial,
-        body_hash: report.body_hash,
-        statuses: report.statuses,
-    };
-    (PutReport { report: row, nonce: report.nonce }, (report.reporter, table))
-}
-
-/// A miner of whom the network says nothing.
-fn unknown(row: &RegistrationRow) -> MinerUpdate {
-    MinerUpdate {
-        row: row.clone(),
-        serving: false,
-        performance: Score::ZERO,
-        confidence: Score::ZERO,
-        contested: false,
-        stake: Stake::ZERO,
-        reported_load_millionths: 0,
-        last_seen: Millis(0),
-        kinds: Vec::new(),
-    }
-}
-
-fn update(row: &RegistrationRow, verdict: &Verdict) -> MinerUpdate {
-    MinerUpdate {
-        row: row.clone(),
-        serving: verdict.is_serving.unwrap_or(false),
-        performance: verdict.performance.unwrap_or(Score::ZERO),
-        confidence: verdict.confidence,
-        contested: verdict.contested,
-        stake: verdict.stake.unwrap_or(Stake::ZERO),
-        reported_load_millionths: verdict.load_millionths.unwrap_or(0),
-        last_seen: verdict.last_seen.unwrap_or_default(),
-        kinds: verdict
-            .specialization
-            .as_ref()
-            .map(|kinds| kinds.names().map(str::to_owned).collect())
-            .unwrap_or_default(),
-    }
-}
-
-/// One miner's verdict.
-#[derive(Debug, Message)]
-#[rtype(result = "Option<Arc<Verdict>>")]
-pub struct VerdictOf(pub MinerUid);
-
-impl Handler<VerdictOf> for ConsensusSupervisor {
-    type Result = Option<Arc<Verdict>>;
-
-    fn handle(&mut self, VerdictOf(uid): VerdictOf, _: &mut Self::Context) -> Self::Result {
-        self.table.verdict(uid).cloned()
-    }
-}
-
-/// How one miner's verdict came about.
-#[derive(Debug, Message)]
-#[rtype(result = "Option<Value>")]
-pub struct Explain(pub MinerUid);
-
-impl Handler<Explain> for ConsensusSupervisor {
-    type Result = Option<Value>;
-
-    fn handle(&mut self, Explain(uid): Explain, _: &mut Self::Context) -> Self::Result {
-        let explanation: Option<Explanation> = self.table.explain(uid);
-        serde_json::to_value(explanation?).ok()
-    }
-}
-
-/// The key figures and the validators.
-#[derive(Debug, Message)]
-#[rtype(result = "Overview")]
-pub struct ViewConsensus;
-
-/// Answer to [`ViewConsensus`].
-#[derive(Debug, MessageResponse)]
-pub struct Overview {
-    /// Key figures.
-    pub stats: ConsensusStats,
-    /// All validators.
-    pub validators: Vec<ValidatorView>,
-}
-
-impl Handler<ViewConsensus> for ConsensusSupervisor {
-    type Result = Overview;
-
-    fn handle(&mut self, _: ViewConsensus, _: &mut Self::Context) -> Self::Result {
-        Overview { stats: self.table.stats(), validators: self.table.validators().collect() }
-    }
-}
-
-/// The id of a validator, made when it is new.
-#[derive(Debug, Message)]
-#[rtype(result = "StoreResult<ValidatorId>")]
-pub struct KnowValidator(pub Reporter);
-
-impl Handler<KnowValidator> for ConsensusSupervisor {
-    type Result = ResponseActFuture<Self, StoreResult<ValidatorId>>;
-
-    fn handle(&mut self, KnowValidator(who): KnowValidator, _: &mut Self::Context) -> Self::Result {
-        if let Some(&known) = self.validators.get(&who.hotkey) {
-            return Box::pin(actix::fut::ready(Ok(known)));
-        }
-        let (store, now) = (self.deps.store.clone(), self.deps.clock.now());
-        let row = validator_row(&who, now);
-        let written = async move { store.know_validator(row).await };
-        Box::pin(written.into_actor(self).map(move |outcome, act, _| {
-            let id = outcome?;
-            act.validators.insert(who.hotkey, id);
-            Ok(id)
-        }))
     }
 }
