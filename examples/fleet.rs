@@ -124,7 +124,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     }
     let report = report?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        println!("{}", serde_json::to_string(&report)?);
     } else {
         println!("{report}");
     }

@@ -1,7 +1,7 @@
 //! A miner to copy from: polls for leases, fetches the input, answers. Replace [`transcribe`] and
 //! [`summarize`] with a model.
 //!
-//!     cargo run --example miner -- --url http://127.0.0.1:8080 --uid 7 --hotkey ./my-hotkey
+//!     cargo run --example miner -- --url http://127.0.0.1:8000 --uid 7 --hotkey ./my-hotkey
 //!
 //! The server must know the hotkey as a miner with that uid. The file is a Bittensor hotkey file;
 //! it is made when there is none.
@@ -26,7 +26,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 #[derive(Parser)]
 struct Args {
     /// The server.
-    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    #[arg(long, default_value = "http://127.0.0.1:8000")]
     url: String,
     /// Hotkey file, such as ~/.bittensor/wallets/<coldkey>/hotkeys/<hotkey>.
     #[arg(long, default_value = "miner-hotkey")]

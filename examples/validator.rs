@@ -1,7 +1,7 @@
 //! A validator to copy from: reports on miners each period and judges finished tasks. Replace
 //! [`measure`] and [`judge`] with what you really find out.
 //!
-//!     cargo run --example validator -- --url http://127.0.0.1:8080 --uid 48 --hotkey ./my-hotkey
+//!     cargo run --example validator -- --url http://127.0.0.1:8000 --uid 48 --hotkey ./my-hotkey
 //!
 //! The server must know the hotkey as a validator with that uid. The file is a Bittensor hotkey
 //! file; it is made when there is none.
@@ -25,7 +25,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 #[derive(Parser)]
 struct Args {
     /// The server.
-    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    #[arg(long, default_value = "http://127.0.0.1:8000")]
     url: String,
     /// Hotkey file, such as ~/.bittensor/wallets/<coldkey>/hotkeys/<hotkey>.
     #[arg(long, default_value = "validator-hotkey")]

@@ -1,0 +1,79 @@
+//! Actors die and come back, or take the process with them.
+
+mod respawn;
+mod singleton;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use pithead::actors::consensus::{Reported, Reporter, TakeReport};
+use pithead::actors::{Actors, Deps};
+use pithead::config::{Config, Role, RoleEntry};
+use pithead::domain::ids::Hotkey;
+use pithead::domain::report::{ReportLimits, parse_statuses};
+use pithead::outside::Clock;
+use pithead::store::model::ModelStore;
+
+/// Panics in the actor that gets it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Die;
+
+/// Waits until something holds, for a bounded time.
+pub(crate) async fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(20), "waited too long until {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Two validators of equal stake.
+pub(crate) fn config() -> Config {
+    let mut config = Config::default();
+    config.auth.hotkeys = (0..2)
+        .map(|n| RoleEntry {
+            hotkey: format!("validator{n}"),
+            role: Role::Validator,
+            uid: 100 + n,
+            stake: 10.0,
+        })
+        .collect();
+    config
+}
+
+/// Actors on an empty model store.
+async fn start() -> (Arc<Deps>, Actors) {
+    let config = Arc::new(config());
+    let kinds = Arc::new(config.kinds());
+    let deps = Deps::new(Arc::new(ModelStore::default()), Clock::default(), config, kinds);
+    let actors = Actors::start(&deps, 7).await.unwrap();
+    (deps, actors)
+}
+
+/// Both validators report one miner, uid 0.
+async fn report(deps: &Deps, actors: &Actors) {
+    let json = r#"[{"uid":0,"hotkey":"miner0","stake":1,"is_serving":true,"performance_score":0.9,
+                    "current_load":0,"max_capacity":2}]"#;
+    for n in 0..2_u16 {
+        let statuses = parse_statuses(json, &ReportLimits::default()).unwrap().statuses;
+        let report = TakeReport {
+            reporter: Reporter {
+                hotkey: Hotkey::parse(&format!("validator{n}")).unwrap(),
+                uid: 100 + n,
+                stake: None,
+            },
+            epoch: 1,
+            sequence: None,
+            partial: false,
+            signed_order: deps.clock.now().0 * 1_000_000,
+            body_hash: [0; 32],
+            statuses,
+            nonce: None,
+        };
+        let reported = actors.consensus.send(report).await.unwrap().unwrap();
+        let Reported::Taken(merged) = reported else { panic!("{reported:?}") };
+        merged.await.unwrap();
+    }
+}

@@ -1,0 +1,93 @@
+//! A singleton dies; the server ends, and says which.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pithead::app::{AppError, Server};
+use pithead::domain::ids::{FileId, RegistrationId, TaskId, ValidatorId};
+use pithead::domain::units::Millis;
+use pithead::outside::Clock;
+use pithead::store::model::ModelStore;
+use pithead::store::*;
+
+/// A store whose sweep panics, so that the Janitor dies of it.
+struct Deadly(ModelStore);
+
+macro_rules! delegate {
+    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl Store for Deadly {
+            $(async fn $name(&self, $($arg: $type),*) -> StoreResult<$answer> {
+                self.0.$name($($arg),*).await
+            })*
+
+            async fn sweep(&self, _: Sweep) -> StoreResult<Swept> {
+                panic!("the sweep dies, as the test wants");
+            }
+
+            async fn close(&self) {
+                self.0.close().await;
+            }
+        }
+    };
+}
+
+delegate! {
+    enqueue(command: Enqueue) -> Enqueued;
+    assign(command: Assign) -> Vec<Granted>;
+    fetch(command: Fetch) -> Vec<bool>;
+    heartbeat(command: Heartbeat) -> Option<Millis>;
+    respond(command: Respond) -> Responded;
+    release(command: Release) -> Released;
+    cancel(command: Cancel) -> Cancelled;
+    evaluate(command: Evaluate) -> Evaluated;
+    register(command: Register) -> Registered;
+    know_validator(row: ValidatorRow) -> ValidatorId;
+    put_report(command: PutReport) -> ();
+    put_verdicts(rows: Vec<VerdictRow>) -> ();
+    put_file(command: PutFile) -> ();
+    put_key(key: KeyRow) -> ();
+    revoke_key(id: String, now: Millis) -> bool;
+    prune(before: Prune) -> u64;
+    load(since: Millis) -> Loaded;
+    task(id: TaskId) -> Option<TaskRecord>;
+    held_by(holder: Holder) -> Vec<TaskRecord>;
+    tasks(page: TaskPage) -> Vec<TaskRecord>;
+    responses(task: TaskId) -> Vec<ResponseRow>;
+    to_evaluate(validator: ValidatorId, limit: u64) -> Vec<TaskRecord>;
+    evaluated_by(validator: ValidatorId, limit: u64) -> Vec<EvaluationRow>;
+    evaluations(task: TaskId) -> Vec<EvaluationRow>;
+    file(id: FileId) -> Option<FileRow>;
+    file_is_assigned(file: FileId, holder: Holder) -> bool;
+    keys() -> Vec<KeyRow>;
+    registration(id: RegistrationId) -> Option<RegistrationRow>;
+    ping() -> ();
+}
+
+#[tokio::test]
+async fn a_dead_singleton_ends_the_server_with_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = super::config();
+    config.server.listen = "127.0.0.1:0".to_owned();
+    config.data_dir = folder.path().to_owned();
+    config.sweep_millis = 10;
+    let store = Arc::new(Deadly(ModelStore::default()));
+    let server = Server::start_on(config, Clock::default(), store).await.unwrap();
+    let ended = server.run_until(std::future::pending());
+    let ended = tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap();
+    assert!(matches!(ended, Err(AppError::ActorDied("Janitor"))), "{ended:?}");
+}
+
+#[test]
+fn the_program_fails_with_a_sentence_when_it_cannot_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = std::process::Command::new(env!("CARGO_BIN_EXE_pithead"))
+        .args(["serve", "--listen", "256.0.0.1:80", "--data"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(said.contains("pithead: cannot listen on `256.0.0.1:80`"), "{said}");
+}
