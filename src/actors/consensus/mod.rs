@@ -1,5 +1,5 @@
 //! The ConsensusSupervisor: reports in, verdicts out. It owns the table of reports and the
-//! [`Fleet`](super::fleet::Fleet). A report is durable before it counts; a burst of reports is
+//! Fleet. A report is durable before it counts; a burst of reports is
 //! merged once.
 
 mod row;

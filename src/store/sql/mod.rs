@@ -1,6 +1,6 @@
 //! The store on SQLite and PostgreSQL: the same statements, through SeaORM.
 //!
-//! Writes go through one [`writer`] with group commit; reads have a pool of their own. On SQLite the
+//! Writes go through one writer with group commit; reads have a pool of their own. On SQLite the
 //! writer's connection is the only one that may write.
 
 mod check;
