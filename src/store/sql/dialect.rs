@@ -15,6 +15,8 @@ pub(super) enum Cast {
     Int,
     Big,
     Text,
+    Json,
+    Bytes,
 }
 
 impl Cast {
@@ -24,6 +26,8 @@ impl Cast {
             Self::Int => "integer",
             Self::Big => "bigint",
             Self::Text => "text",
+            Self::Json => "json",
+            Self::Bytes => "bytea",
         }
     }
 }

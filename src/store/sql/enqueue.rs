@@ -2,15 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use pithead_entities as e;
-use sea_orm::{DatabaseTransaction, EntityTrait, Set};
+use sea_orm::{DatabaseTransaction, Value};
 use uuid::Uuid;
 
-use super::dialect::{Batch, Cast, chunks};
+use super::dialect::{Batch, Cast};
 use super::row::get;
 use super::writer::Waiting;
 use crate::domain::ids::TaskId;
-use crate::domain::task::{SlotState, TaskState};
 use crate::store::{Enqueue, Enqueued, NewTask, StoreResult, TaskInput};
 
 const TAKE_KEY: Batch = Batch {
@@ -43,6 +41,7 @@ type KeyName = (String, String);
 pub(super) async fn run(
     tx: &DatabaseTransaction,
     waiting: &mut [Waiting<Enqueue, Enqueued>],
+    alone: bool,
 ) -> StoreResult<()> {
     if waiting.is_empty() {
         return Ok(());
@@ -56,16 +55,13 @@ pub(super) async fn run(
             waiting.answer(if same { Enqueued::Existing(*task) } else { Enqueued::Mismatch });
         }
     }
-    refuse_known_tasks(tx, waiting).await?;
+    // An id that is there already breaks the batch, and its commands come again one by one.
+    if alone {
+        refuse_known_tasks(tx, waiting).await?;
+    }
     let new = || waiting.iter().filter(|w| w.is_open()).map(|w| &w.command.task);
-    let tasks: Vec<_> = new().map(task_row).collect();
-    let slots: Vec<_> = new().flat_map(slot_rows).collect();
-    for chunk in chunks(tasks) {
-        e::task::Entity::insert_many(chunk).exec_without_returning(tx).await?;
-    }
-    for chunk in chunks(slots) {
-        e::slot::Entity::insert_many(chunk).exec_without_returning(tx).await?;
-    }
+    INSERT_TASK.run(tx, new().map(task_row).collect()).await?;
+    INSERT_SLOT.run(tx, new().flat_map(slot_rows).collect()).await?;
     for waiting in waiting.iter_mut().filter(|w| w.is_open()) {
         waiting.answer(Enqueued::New);
     }
@@ -125,50 +121,65 @@ async fn refuse_known_tasks(
     Ok(())
 }
 
-fn task_row(task: &NewTask) -> e::task::ActiveModel {
+const INSERT_TASK: Batch = Batch {
+    columns: &[
+        ("id", Cast::Uuid),
+        ("owner", Cast::Text),
+        ("kind", Cast::Text),
+        ("priority", Cast::Text),
+        ("slots", Cast::Int),
+        ("enough", Cast::Int),
+        ("min_responses", Cast::Int),
+        ("source_language", Cast::Text),
+        ("target_language", Cast::Text),
+        ("model_id", Cast::Text),
+        ("voice_name", Cast::Text),
+        ("input_text", Cast::Text),
+        ("input_file", Cast::Uuid),
+        ("run_millis", Cast::Big),
+        ("created_at", Cast::Big),
+        ("deadline", Cast::Big),
+    ],
+    body: "INSERT INTO task (id, owner, kind, state, priority, slots, enough, min_responses, \
+           answered, failed, source_language, target_language, model_id, voice_name, input_text, \
+           input_file, run_millis, created_at, deadline) \
+           SELECT id, owner, kind, 'open', priority, slots, enough, min_responses, 0, 0, \
+           source_language, target_language, model_id, voice_name, input_text, input_file, \
+           run_millis, created_at, deadline FROM v",
+};
+
+fn task_row(task: &NewTask) -> Vec<Value> {
     let (input_text, input_file) = match &task.input {
         TaskInput::Text(text) => (Some(text.clone()), None),
         TaskInput::File(file) => (None, Some(file.0)),
     };
-    e::task::ActiveModel {
-        id: Set(task.id.0),
-        owner: Set(task.owner.clone()),
-        kind: Set(task.kind.clone()),
-        state: Set(TaskState::Open.to_string()),
-        priority: Set(task.priority.to_string()),
-        slots: Set(task.slots.into()),
-        enough: Set(task.enough.into()),
-        min_responses: Set(task.min_responses.into()),
-        answered: Set(0),
-        failed: Set(0),
-        source_language: Set(task.source_language.clone()),
-        target_language: Set(task.target_language.clone()),
-        model_id: Set(task.model_id.clone()),
-        voice_name: Set(task.voice_name.clone()),
-        input_text: Set(input_text),
-        input_file: Set(input_file),
-        run_millis: Set(task.run_millis),
-        created_at: Set(task.created_at.0),
-        deadline: Set(task.deadline.0),
-        first_response_at: Set(None),
-        finished_at: Set(None),
-        best_slot: Set(None),
-    }
+    vec![
+        task.id.0.into(),
+        task.owner.as_str().into(),
+        task.kind.as_str().into(),
+        task.priority.as_str().into(),
+        i32::from(task.slots).into(),
+        i32::from(task.enough).into(),
+        i32::from(task.min_responses).into(),
+        task.source_language.as_str().into(),
+        task.target_language.clone().into(),
+        task.model_id.clone().into(),
+        task.voice_name.clone().into(),
+        input_text.into(),
+        input_file.into(),
+        task.run_millis.into(),
+        task.created_at.0.into(),
+        task.deadline.0.into(),
+    ]
 }
 
-fn slot_rows(task: &NewTask) -> impl Iterator<Item = e::slot::ActiveModel> + use<> {
+const INSERT_SLOT: Batch = Batch {
+    columns: &[("task_id", Cast::Uuid), ("slot", Cast::Int), ("not_before", Cast::Big)],
+    body: "INSERT INTO slot (task_id, slot, state, attempt, failures, not_before) \
+           SELECT task_id, slot, 'queued', 0, 0, not_before FROM v",
+};
+
+fn slot_rows(task: &NewTask) -> impl Iterator<Item = Vec<Value>> + use<> {
     let (id, created_at) = (task.id.0, task.created_at.0);
-    (0..task.slots).map(move |slot| e::slot::ActiveModel {
-        task_id: Set(id),
-        slot: Set(slot.into()),
-        state: Set(SlotState::Queued.to_string()),
-        attempt: Set(0),
-        failures: Set(0),
-        not_before: Set(created_at),
-        holder_kind: Set(None),
-        holder: Set(None),
-        granted_at: Set(None),
-        fetched_at: Set(None),
-        expires_at: Set(None),
-    })
+    (0..task.slots).map(move |slot| vec![id.into(), i32::from(slot).into(), created_at.into()])
 }

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use pithead_entities as e;
-use sea_orm::{DatabaseTransaction, EntityTrait, Set};
+use sea_orm::{DatabaseTransaction, Value};
 use uuid::Uuid;
 
-use super::dialect::{Batch, Cast, chunks};
+use super::dialect::{Batch, Cast};
 use super::row::{get, text, token};
 use super::settle::{self, Ended, Moves};
 use super::writer::Waiting;
@@ -64,9 +63,7 @@ pub(super) async fn run(
         settle::count(&mut moves, command.holder, None);
         ended.insert(command.token.task, Ended { answered: 1, failed: 0, now: command.now });
     }
-    for chunk in chunks(rows) {
-        e::response::Entity::insert_many(chunk).exec_without_returning(tx).await?;
-    }
+    INSERT.run(tx, rows).await?;
     let mut standings = settle::settle(tx, &ended, &mut moves).await?;
     settle::write_moves(tx, moves).await?;
     for waiting in waiting.iter_mut().filter(|w| w.is_open()) {
@@ -112,18 +109,38 @@ async fn answer_refused(
     Ok(())
 }
 
-fn response_row(command: &Respond, elapsed_millis: i64) -> e::response::ActiveModel {
-    e::response::ActiveModel {
-        task_id: Set(command.token.task.0),
-        slot: Set(command.token.slot.into()),
-        attempt: Set(command.token.attempt.into()),
-        holder: Set(command.holder.id()),
-        registration_id: Set(command.registration.map(|id| id.0)),
-        miner_uid: Set(command.miner_uid.0.into()),
-        body: Set(command.body.clone()),
-        body_hash: Set(command.body_hash.to_vec()),
-        claims: Set(command.claims.clone()),
-        elapsed_millis: Set(elapsed_millis),
-        created_at: Set(command.now.0),
-    }
+const INSERT: Batch = Batch {
+    columns: &[
+        ("task_id", Cast::Uuid),
+        ("slot", Cast::Int),
+        ("attempt", Cast::Int),
+        ("holder", Cast::Uuid),
+        ("registration_id", Cast::Uuid),
+        ("miner_uid", Cast::Int),
+        ("body", Cast::Json),
+        ("body_hash", Cast::Bytes),
+        ("claims", Cast::Json),
+        ("elapsed_millis", Cast::Big),
+        ("created_at", Cast::Big),
+    ],
+    body: "INSERT INTO response (task_id, slot, attempt, holder, registration_id, miner_uid, body, \
+           body_hash, claims, elapsed_millis, created_at) \
+           SELECT task_id, slot, attempt, holder, registration_id, miner_uid, body, body_hash, \
+           claims, elapsed_millis, created_at FROM v",
+};
+
+fn response_row(command: &Respond, elapsed_millis: i64) -> Vec<Value> {
+    vec![
+        command.token.task.0.into(),
+        i32::from(command.token.slot).into(),
+        i32::from(command.token.attempt).into(),
+        command.holder.id().into(),
+        command.registration.map(|id| id.0).into(),
+        i32::from(command.miner_uid.0).into(),
+        command.body.clone().into(),
+        command.body_hash.to_vec().into(),
+        command.claims.clone().into(),
+        elapsed_millis.into(),
+        command.now.0.into(),
+    ]
 }

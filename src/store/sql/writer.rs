@@ -303,7 +303,7 @@ async fn apply(tx: &DatabaseTransaction, batch: &mut Batch, alone: bool) -> Stor
     records::know_validators(tx, &mut batch.validators).await?;
     records::put_reports(tx, &mut batch.reports).await?;
     records::put_verdicts(tx, &mut batch.verdicts).await?;
-    enqueue::run(tx, &mut batch.enqueues).await?;
+    enqueue::run(tx, &mut batch.enqueues, alone).await?;
     lease::assign(tx, &mut batch.assigns, alone).await?;
     lease::fetch(tx, &mut batch.fetches).await?;
     lease::heartbeat(tx, &mut batch.heartbeats).await?;
