@@ -5,6 +5,7 @@
 
 mod auth;
 mod gate;
+mod open;
 mod routes;
 mod support;
 mod traps;

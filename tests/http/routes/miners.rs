@@ -94,22 +94,3 @@ async fn a_configured_miners_uid_and_hotkey_are_facts_that_no_report_changes() {
     app.send_poll(&elsewhere, "").await.problem(403, "uid_mismatch");
     app.finish().await;
 }
-
-#[tokio::test]
-#[ignore = "open: a file is bound to its task at the upload only, and `task_id` is optional there"]
-async fn a_file_of_a_miner_that_names_no_task_still_reaches_the_client() {
-    let app = TestApp::start().await;
-    let m = miner(0);
-    app.report(&[&m]).await;
-    let task = app.submit_tts(&[("redundancy", "1")]).await;
-    let lease = app.one_lease(&m).await;
-    let audio = crate::walks::task::audio();
-    let file = crate::support::Part::file("file", "a.wav", "audio/wav", &audio);
-    let call = Call::post("/api/v1/miner/files").multipart(&[file]);
-    let uploaded = app.send(m.who(), call).await.is(201);
-    let data = serde_json::json!({ "audio_file": uploaded["file_id"] });
-    app.respond(&m, &task, Some(crate::support::token(&lease)), &data).await.ok();
-    let url = crate::support::text(&uploaded["url"]);
-    assert!(app.as_client(Call::get(url)).await.bytes == audio);
-    app.finish().await;
-}
