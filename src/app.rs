@@ -202,6 +202,7 @@ struct Built {
 
 /// Opens everything, in order.
 async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Built, AppError> {
+    let replays = auth::Replays::since(clock.now_nanos());
     let folder = config.data_dir.clone();
     let cannot_use = format!("cannot use the data folder `{}`", folder.display());
     std::fs::create_dir_all(&folder).map_err(io_error(cannot_use.clone()))?;
@@ -219,10 +220,14 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
     let url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let web = Web {
         roles: Roles::new(&config),
-        gate: intake::Gate::new(config.limits.in_flight, config.limits.parked),
+        gate: intake::Gate::new(
+            config.limits.in_flight,
+            config.limits.parked,
+            deps.overload.clone(),
+        ),
         public_url: url.trim_end_matches('/').to_owned(),
         keys: auth::Keys::new(keys),
-        replays: auth::Replays::default(),
+        replays,
         directory: deps.directory.clone(),
         distributor: actors.distributor.clone(),
         consensus: actors.consensus.clone(),

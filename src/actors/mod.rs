@@ -22,13 +22,14 @@ pub mod lease;
 pub mod miner;
 pub mod stats;
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use actix::prelude::*;
 
 use crate::config::Config;
 use crate::domain::kind::KindRegistry;
-use crate::domain::units::HOUR;
+use crate::domain::units::{HOUR, Millis};
 use crate::outside::Clock;
 use crate::store::{Loaded, Store, StoreResult};
 use consensus::ConsensusSupervisor;
@@ -49,6 +50,8 @@ pub struct Deps {
     pub kinds: Arc<KindRegistry>,
     /// Who is reachable.
     pub directory: Directory,
+    /// When this server itself was too busy to listen.
+    pub overload: Overload,
     distributor: OnceLock<Addr<Distributor>>,
 }
 
@@ -61,8 +64,9 @@ impl Deps {
         config: Arc<Config>,
         kinds: Arc<KindRegistry>,
     ) -> Arc<Self> {
-        let (directory, distributor) = (Directory::default(), OnceLock::new());
-        Arc::new(Self { store, clock, config, kinds, directory, distributor })
+        let (directory, overload) = (Directory::default(), Overload::default());
+        let distributor = OnceLock::new();
+        Arc::new(Self { store, clock, config, kinds, directory, overload, distributor })
     }
 
     /// The Distributor, which starts before all others.
@@ -72,6 +76,24 @@ impl Deps {
     fn distributor(&self) -> &Addr<Distributor> {
         #[expect(clippy::expect_used, reason = "start order, fixed in `Actors::start`")]
         self.distributor.get().expect("the Distributor starts first")
+    }
+}
+
+/// The last time that a request was refused since too many were in flight. A miner that was silent
+/// then may have been refused, and is not to blame.
+#[derive(Debug, Clone, Default)]
+pub struct Overload(Arc<AtomicI64>);
+
+impl Overload {
+    /// A request was refused.
+    pub fn note(&self, now: Millis) {
+        self.0.fetch_max(now.0, Ordering::Relaxed);
+    }
+
+    /// Whether any was refused at this moment or later.
+    #[must_use]
+    pub fn since(&self, moment: Millis) -> bool {
+        self.0.load(Ordering::Relaxed) >= moment.0
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use actix_web::error::{PathError, QueryPayloadError};
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -101,6 +102,8 @@ pub struct ApiError {
     detail: String,
     fields: Vec<FieldError>,
     retry_after_secs: Option<u64>,
+    /// Requests per minute that the caller has used up.
+    rate_limit: Option<u32>,
 }
 
 /// What handlers answer.
@@ -123,7 +126,8 @@ impl ApiError {
     /// An error with a sentence for people.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), fields: Vec::new(), retry_after_secs: None }
+        let (detail, fields) = (detail.into(), Vec::new());
+        Self { code, detail, fields, retry_after_secs: None, rate_limit: None }
     }
 
     /// A wrong field.
@@ -137,7 +141,7 @@ impl ApiError {
     pub fn fields(fields: Vec<FieldError>) -> Self {
         let sentence = |f: &FieldError| format!("`{}` {}", f.field, f.reason);
         let detail = fields.iter().map(sentence).collect::<Vec<_>>().join("; ");
-        Self { code: Code::InvalidField, detail, fields, retry_after_secs: None }
+        Self { fields, ..Self::new(Code::InvalidField, detail) }
     }
 
     /// No such thing, or not the caller's: the same answer for both.
@@ -150,6 +154,13 @@ impl ApiError {
     #[must_use]
     pub fn full(what: &str) -> Self {
         Self::new(Code::Full, format!("{what}; try again shortly")).retry_after(1)
+    }
+
+    /// More than `limit` requests in a minute; the next one is taken in `secs`.
+    #[must_use]
+    pub fn rate_limited(what: &str, limit: u32, secs: u64) -> Self {
+        let detail = format!("at most {limit} {what} per minute");
+        Self { rate_limit: Some(limit), ..Self::new(Code::RateLimited, detail) }.retry_after(secs)
     }
 
     /// Says when to try again.
@@ -210,6 +221,11 @@ impl ResponseError for ApiError {
         let mut response = HttpResponse::build(status);
         if let Some(secs) = self.retry_after_secs {
             response.insert_header((header::RETRY_AFTER, secs));
+            if let Some(limit) = self.rate_limit {
+                response.insert_header(("x-ratelimit-limit", limit));
+                response.insert_header(("x-ratelimit-remaining", 0));
+                response.insert_header(("x-ratelimit-reset", secs));
+            }
         }
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"pithead\""));
@@ -217,6 +233,16 @@ impl ResponseError for ApiError {
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         response.content_type("application/problem+json").body(body)
     }
+}
+
+/// A query that cannot be read, such as one that names a field twice.
+pub(super) fn bad_query(error: QueryPayloadError, _: &HttpRequest) -> Error {
+    ApiError::field("query", error.to_string()).into()
+}
+
+/// A path that cannot be read names nothing.
+pub(super) fn bad_path(_: PathError, _: &HttpRequest) -> Error {
+    ApiError::not_found("thing").into()
 }
 
 impl From<StoreError> for ApiError {

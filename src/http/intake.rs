@@ -13,12 +13,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Web;
 use super::error::{ApiError, ApiResult};
+use crate::actors::Overload;
+use crate::domain::units::Millis;
 
 /// See the module's docs.
 #[derive(Debug, Clone)]
 pub struct Gate {
     in_flight: Arc<Semaphore>,
     parked: Arc<Semaphore>,
+    overload: Overload,
 }
 
 /// The permit of one request, in its extensions.
@@ -26,13 +29,14 @@ pub struct Gate {
 struct Permit(Rc<RefCell<Option<OwnedSemaphorePermit>>>);
 
 impl Gate {
-    /// A gate of so many permits.
+    /// A gate of so many permits, that notes what it refuses.
     #[must_use]
-    pub fn new(in_flight: usize, parked: usize) -> Self {
+    pub fn new(in_flight: usize, parked: usize, overload: Overload) -> Self {
         let most = Semaphore::MAX_PERMITS;
         Self {
             in_flight: Arc::new(Semaphore::new(in_flight.min(most))),
             parked: Arc::new(Semaphore::new(parked.min(most))),
+            overload,
         }
     }
 
@@ -40,9 +44,12 @@ impl Gate {
     ///
     /// # Errors
     /// 503 when too many wait.
-    pub fn park(&self, request: &HttpRequest) -> ApiResult<OwnedSemaphorePermit> {
+    pub fn park(&self, request: &HttpRequest, now: Millis) -> ApiResult<OwnedSemaphorePermit> {
         let parked = self.parked.clone().try_acquire_owned();
-        let parked = parked.map_err(|_| ApiError::full("too many requests wait already"))?;
+        let parked = parked.map_err(|_| {
+            self.overload.note(now);
+            ApiError::full("too many requests wait already")
+        })?;
         if let Some(Permit(permit)) = request.extensions().get::<Permit>() {
             permit.borrow_mut().take();
         }
@@ -61,6 +68,7 @@ pub(super) async fn take_permit(
     }
     let Ok(permit) = web.gate.in_flight.clone().try_acquire_owned() else {
         metrics::counter!(crate::telemetry::HTTP_REFUSED_FULL).increment(1);
+        web.gate.overload.note(web.clock.now());
         return Err(ApiError::full("too many requests are in flight").into());
     };
     let permit = Permit(Rc::new(RefCell::new(Some(permit))));

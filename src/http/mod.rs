@@ -37,7 +37,7 @@ use crate::outside::{Blobs, Clock};
 use crate::store::Store;
 
 /// Largest JSON or form body of a route that names no other.
-const BODY_MAX: usize = limits::BODY_BYTES_MAX + limits::RESPONSE_BYTES_MAX;
+pub(in crate::http) const BODY_MAX: usize = limits::BODY_BYTES_MAX + limits::RESPONSE_BYTES_MAX;
 
 /// What handlers work with; one for all workers.
 pub struct Web {
@@ -126,7 +126,8 @@ pub fn application(
 > {
     App::new()
         .app_data(web)
-        .app_data(web::PayloadConfig::new(BODY_MAX))
+        .app_data(web::QueryConfig::default().error_handler(error::bad_query))
+        .app_data(web::PathConfig::default().error_handler(error::bad_path))
         .configure(routes::table)
         .default_service(web::to(routes::no_such_route))
         // The last one wrapped is the outermost.

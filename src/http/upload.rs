@@ -10,7 +10,8 @@ use actix_multipart::{Field, Multipart};
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::web::{Bytes, BytesMut};
-use actix_web::{HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::future::LocalBoxFuture;
 use futures_util::{Stream, StreamExt};
 
 use super::Web;
@@ -44,6 +45,19 @@ pub(super) async fn read_body(mut payload: Payload, bytes_max: usize) -> ApiResu
         Ok(body.freeze())
     })
     .await
+}
+
+/// The body of a route that takes JSON or a form, read within the limits of size and time.
+pub(super) struct Body(pub(super) Bytes);
+
+impl FromRequest for Body {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(_: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let payload = payload.take();
+        Box::pin(async { read_body(payload, super::BODY_MAX).await.map(Self) })
+    }
 }
 
 async fn within<T>(work: impl Future<Output = ApiResult<T>>) -> ApiResult<T> {

@@ -41,6 +41,8 @@ pub struct ConsensusSupervisor {
     merge_due: bool,
     /// Uids whose registration is being written.
     registering: HashSet<MinerUid>,
+    /// Hotkeys of configured miners: facts that no report can change.
+    facts: HashMap<MinerUid, Hotkey>,
     swept_at: Millis,
 }
 
@@ -132,6 +134,8 @@ impl ConsensusSupervisor {
                 Err(error) => tracing::error!(%error, "a stored report cannot be read; skipped"),
             }
         }
+        let facts = deps.config.hotkeys(Role::Miner);
+        let facts = facts.map(|(hotkey, uid, _)| (MinerUid(uid), hotkey)).collect();
         let mut fleet = Fleet::new(deps.clone());
         let mut held: HashMap<RegistrationId, Vec<_>> = HashMap::new();
         for record in &loaded.tasks {
@@ -156,6 +160,7 @@ impl ConsensusSupervisor {
             merged: Vec::new(),
             merge_due: false,
             registering: HashSet::new(),
+            facts,
             swept_at: now,
         }
     }
@@ -215,9 +220,9 @@ impl ConsensusSupervisor {
             };
             let capacity = verdict.capacity.unwrap_or(limits::CAPACITY);
             let row = self.fleet.row(uid).filter(|_| self.fleet.runs(uid));
+            let hotkey = self.hotkey_of(uid, &verdict);
             let row = row.filter(|row| {
-                verdict.hotkey.as_ref().is_none_or(|hotkey| *hotkey == row.hotkey)
-                    && row.capacity == capacity
+                hotkey.is_none_or(|hotkey| *hotkey == row.hotkey) && row.capacity == capacity
             });
             match row {
                 Some(row) => updates.push(update(row, &verdict)),
@@ -229,6 +234,14 @@ impl ConsensusSupervisor {
         }
     }
 
+    /// The hotkey at a uid: as configured, else as agreed. A configured one stands at its own uid
+    /// only.
+    fn hotkey_of<'v>(&'v self, uid: MinerUid, verdict: &'v Verdict) -> Option<&'v Hotkey> {
+        let elsewhere = |hotkey: &&Hotkey| self.facts.values().any(|fact| fact == *hotkey);
+        let agreed = verdict.hotkey.as_ref().filter(|hotkey| !elsewhere(hotkey));
+        self.facts.get(&uid).or(agreed)
+    }
+
     fn register(
         &mut self,
         uid: MinerUid,
@@ -236,11 +249,8 @@ impl ConsensusSupervisor {
         capacity: u32,
         ctx: &mut Context<Self>,
     ) {
-        let known = self.fleet.row(uid);
-        let Some(hotkey) = verdict.hotkey.clone().or_else(|| known.map(|row| row.hotkey.clone()))
-        else {
-            return;
-        };
+        let known = self.fleet.row(uid).map(|row| &row.hotkey);
+        let Some(hotkey) = self.hotkey_of(uid, verdict).or(known).cloned() else { return };
         if !self.registering.insert(uid) {
             return;
         }

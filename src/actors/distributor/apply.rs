@@ -6,13 +6,17 @@ use actix::prelude::*;
 
 use super::*;
 use crate::actors::miner::Revoke;
-use crate::domain::limits::WATCHERS_PER_TASK;
+use crate::domain::lease::LossReason;
+use crate::domain::limits::{SWEEP_MILLIS, WATCHERS_PER_TASK};
 use crate::domain::miner::Gate;
 use crate::domain::selection::Candidate;
 use crate::store::{Cancel, Cancelled, Freed, Lost, Standing, StoreResult};
 
 /// How old a view of the miners may be, in milliseconds.
 const SNAPSHOT_MILLIS: i64 = 500;
+
+/// How late a sweep may find an expired lease, in milliseconds.
+const SWEEP_LATE_MILLIS: i64 = 2 * SWEEP_MILLIS;
 
 impl Distributor {
     /// A task's standing after a command: leases that ended with it, and its own end.
@@ -39,6 +43,24 @@ impl Distributor {
         }
     }
 
+    /// Whether we ourselves refused requests while the miner seemed silent: that opens no breaker.
+    fn excused(&self, lost: &Lost, now: Millis) -> bool {
+        let silent_millis = match lost.reason {
+            LossReason::OfferExpired => self.deps.config.lease.offer_millis,
+            LossReason::RunExpired => {
+                let open = self.open.get(&lost.token.task);
+                open.map_or(self.deps.config.lease.heartbeat_millis, |o| o.brief.task.run_millis)
+            }
+            LossReason::Busy
+            | LossReason::Unsupported
+            | LossReason::Failed
+            | LossReason::Impossible
+            | LossReason::Retired
+            | LossReason::Superseded => return false,
+        };
+        self.deps.overload.since(now.plus(-silent_millis - SWEEP_LATE_MILLIS))
+    }
+
     fn lost(&mut self, lost: &Lost, now: Millis) {
         self.free_place(lost.holder);
         metrics::counter!(crate::telemetry::LEASES_LOST, "reason" => lost.reason.as_str())
@@ -46,9 +68,12 @@ impl Distributor {
         if let Some(miner) = lost.holder.miner()
             && lost.reason.is_failure()
         {
+            let excused = self.excused(lost, now);
             self.roster.change(miner, |c| {
                 c.record.lost += 1;
-                c.breaker.failed(now);
+                if !excused {
+                    c.breaker.failed(now);
+                }
             });
         }
         if let Some(slot) = self.slot_mut(lost.token) {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::estimate::Estimate;
-use crate::actors::lease::Brief;
+use crate::actors::lease::{Brief, Outcome};
 use crate::domain::ids::{Hotkey, LeaseToken, MinerUid, RegistrationId, TaskId, ValidatorId};
 use crate::domain::lease::LossReason;
 use crate::domain::miner::Record;
@@ -15,8 +15,7 @@ use crate::domain::selection::Availability;
 use crate::domain::task::{Completion, Priority, TaskState};
 use crate::domain::units::{Millis, Score, Stake};
 use crate::store::{
-    Cancelled, Holder, Idempotency, NewTask, Nonce, RegistrationRow, Responded, Standing,
-    StoreResult, Swept,
+    Cancelled, Holder, Idempotency, NewTask, Nonce, RegistrationRow, Standing, StoreResult, Swept,
 };
 
 /// Takes a task in. `task.slots` and `task.enough` are decided here.
@@ -170,7 +169,7 @@ pub struct Pulled {
 
 /// A validator's answer for a slot that it pulled.
 #[derive(Debug, Message)]
-#[rtype(result = "StoreResult<Option<Responded>>")]
+#[rtype(result = "StoreResult<Outcome>")]
 pub struct PullAnswer {
     /// The task.
     pub task: TaskId,

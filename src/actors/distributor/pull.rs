@@ -4,6 +4,7 @@
 use actix::prelude::*;
 
 use super::*;
+use crate::actors::lease::{Outcome, answered_before};
 use crate::domain::ids::ValidatorId;
 use crate::store::{
     Assign, Grant, Granted, Release, Released, Respond, Responded, StoreError, StoreResult,
@@ -97,23 +98,44 @@ impl Distributor {
     }
 }
 
+impl Distributor {
+    fn holds(&self, token: LeaseToken, holder: Holder) -> bool {
+        let slot = self.open.get(&token.task).and_then(|o| o.slots.get(usize::from(token.slot)));
+        slot == Some(&(Slot::Leased(holder), token.attempt))
+    }
+}
+
 impl Handler<PullAnswer> for Distributor {
-    type Result = ResponseActFuture<Self, StoreResult<Option<Responded>>>;
+    type Result = ResponseActFuture<Self, StoreResult<Outcome>>;
 
     fn handle(&mut self, answer: PullAnswer, _: &mut Self::Context) -> Self::Result {
-        let Some(token) = self.pulled_token(answer.task, answer.token, answer.validator) else {
-            return Box::pin(actix::fut::ready(Ok(None)));
-        };
-        let holder = Holder::Validator(answer.validator);
-        let command = Respond { token, holder, ..answer.respond };
+        let PullAnswer { task, token, validator, respond } = answer;
+        let (token, holder) =
+            (self.pulled_token(task, token, validator), Holder::Validator(validator));
+        let live = token.filter(|token| self.holds(*token, holder));
+        let open = live.and_then(|token| self.open.get(&token.task));
+        if let Some(lacks) = open.and_then(|o| o.brief.lacks(&self.deps.kinds, &respond.body)) {
+            return Box::pin(actix::fut::ready(Ok(Outcome::Lacks(lacks))));
+        }
         let store = self.deps.store.clone();
-        let written = async move { store.respond(command).await };
-        Box::pin(written.into_actor(self).map(move |outcome, _, ctx| {
-            let outcome = outcome?;
-            if let Responded::Accepted { standing, .. } = &outcome {
+        let written = async move {
+            let token = match token {
+                Some(token) => token,
+                // Not live: it may be a repetition of an answer that was taken.
+                None => match answered_before(&*store, task, holder).await? {
+                    Some(token) => token,
+                    None => return Ok((None, Responded::Lost)),
+                },
+            };
+            let command = Respond { token, holder, ..respond };
+            store.respond(command).await.map(|responded| (Some(token), responded))
+        };
+        Box::pin(written.into_actor(self).map(move |outcome: StoreResult<_>, _, ctx| {
+            let (token, responded) = outcome?;
+            if let (Some(token), Responded::Accepted { standing, .. }) = (token, &responded) {
                 ctx.notify(Answered { token, holder, standing: standing.clone() });
             }
-            Ok(Some(outcome))
+            Ok(Outcome::Stored(responded))
         }))
     }
 }

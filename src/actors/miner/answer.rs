@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::actors::distributor::{Answered, LeaseLost};
+use crate::actors::lease::{Outcome, answered_before};
 use crate::domain::lease::LossReason;
 use crate::store::{
     Hash, Heartbeat, Nonce, Release, Released, Respond, Responded, StoreError, StoreResult,
@@ -28,21 +29,13 @@ pub struct Answer {
     pub nonce: Option<Nonce>,
 }
 
-/// What became of an [`Answer`].
-#[derive(Debug)]
-pub enum Outcome {
-    /// The store's word.
-    Stored(Responded),
-    /// The answer lacks all of these keys.
-    Lacks(Vec<String>),
-}
-
 impl Handler<Answer> for Miner {
     type Result = ResponseActFuture<Self, StoreResult<Outcome>>;
 
     fn handle(&mut self, answer: Answer, _: &mut Self::Context) -> Self::Result {
         let held = self.find(answer.task, answer.token);
-        if let Some(lacks) = held.and_then(|held| self.lacks(held, &answer.body)) {
+        if let Some(lacks) = held.and_then(|held| held.brief.lacks(&self.deps.kinds, &answer.body))
+        {
             return Box::pin(actix::fut::ready(Ok(Outcome::Lacks(lacks))));
         }
         let token = answer.token.or(held.map(|held| held.token));
@@ -81,13 +74,6 @@ impl Handler<Answer> for Miner {
 }
 
 impl Miner {
-    /// The keys of which the answer should have one, when it has none.
-    fn lacks(&self, held: &Held, body: &Value) -> Option<Vec<String>> {
-        let kind = self.deps.kinds.get(held.brief.kind)?;
-        let has = |key: &String| body.get(key).is_some_and(|value| !value.is_null());
-        (!kind.output_keys.iter().any(has)).then(|| kind.output_keys.clone())
-    }
-
     fn answered(&mut self, token: LeaseToken, responded: &Responded) {
         match responded {
             Responded::Accepted { standing, elapsed_millis } => {
@@ -102,16 +88,6 @@ impl Miner {
             }
         }
     }
-}
-
-/// The lease by which this holder answered the task, if it did.
-async fn answered_before(
-    store: &dyn crate::store::Store,
-    task: TaskId,
-    holder: Holder,
-) -> StoreResult<Option<LeaseToken>> {
-    let responses = store.responses(task).await?;
-    Ok(responses.iter().find(|r| r.holder == holder).map(|r| r.token))
 }
 
 /// A heartbeat; answers until when the lease lives, `None` when it is lost.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-pub use answer::{Answer, Beat, GiveBack, Outcome};
+pub use answer::{Answer, Beat, GiveBack};
 pub use poll::{Poll, Polled, Unpark};
 
 use super::Deps;

@@ -244,7 +244,13 @@ impl AnyCaller {
                 let known = web.config.auth.dev
                     || web.roles.of(hotkey).is_some()
                     || web.directory.by_hotkey(hotkey).is_some();
-                if known { Ok(Self(caller.clone())) } else { Err(forbidden("known hotkeys")) }
+                if known {
+                    return Ok(Self(caller.clone()));
+                }
+                Err(ApiError::new(
+                    Code::NotRegistered,
+                    format!("`{hotkey}` is neither configured here nor a miner reported lately"),
+                ))
             }
         }
     }

@@ -72,6 +72,9 @@ fn api_key(request: &ServiceRequest) -> ApiResult<Option<ApiKey>> {
             return Err(ApiError::new(Code::Unauthenticated, "two API keys were sent"));
         }
     }
+    if headers.get_all("authorization").nth(1).is_some() {
+        return Err(ApiError::new(Code::Unauthenticated, "two `Authorization` headers were sent"));
+    }
     if let Some(value) = headers.get("authorization") {
         let token = value.to_str().ok().and_then(bearer);
         let unknown = || ApiError::new(Code::Unauthenticated, "use `Authorization: Bearer pit_..`");

@@ -10,7 +10,11 @@ use crate::domain::units::Millis;
 
 /// See the module's docs. Bounded by time: a signature is old after ten seconds.
 #[derive(Debug, Default)]
-pub struct Replays(Mutex<Seen>);
+pub struct Replays {
+    seen: Mutex<Seen>,
+    /// What was signed before this memory began may have been taken by the process before it.
+    since_unix_ns: u64,
+}
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -19,10 +23,22 @@ struct Seen {
 }
 
 impl Replays {
+    /// An empty memory that begins now.
+    #[must_use]
+    pub fn since(now_unix_ns: u64) -> Self {
+        Self { since_unix_ns: now_unix_ns, ..Self::default() }
+    }
+
+    /// Whether a nonce is of the time that this memory knows.
+    #[must_use]
+    pub const fn covers(&self, nonce_ns: u64) -> bool {
+        nonce_ns >= self.since_unix_ns
+    }
+
     /// Remembers a nonce; whether it is new.
     pub fn remember(&self, hotkey: &Hotkey, nonce: i64, now: Millis) -> bool {
         // A poisoned lock cannot have left half a step behind: the set decides.
-        let mut seen = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         while seen.order.front().is_some_and(|(at, ..)| now.since(*at) > NONCE_MEMORY_MILLIS) {
             if let Some((_, hotkey, nonce)) = seen.order.pop_front() {
                 seen.nonces.remove(&(hotkey, nonce));

@@ -32,6 +32,12 @@ pub(super) async fn verify(
     claim: Claim,
 ) -> ApiResult<Caller> {
     claim.check_window(web.clock.now_nanos(), web.hotkey())?;
+    if !web.replays.covers(claim.nonce()) {
+        return Err(ApiError::new(
+            Code::StaleSignature,
+            "signed before this server started, which may have taken it already; sign it anew",
+        ));
+    }
     let method = request.method().as_str().to_owned();
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
     if is_upload(request) {

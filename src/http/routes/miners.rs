@@ -43,7 +43,7 @@ pub(super) async fn poll(
         None | Some("assigned" | "pending") => {}
         Some(_) => return Err(ApiError::field("status", "must be `assigned`")),
     }
-    let parked = (wait > 0).then(|| web.gate.park(&request)).transpose()?;
+    let parked = (wait > 0).then(|| web.gate.park(&request, web.clock.now())).transpose()?;
     let polled = caller.entry.addr.send(Poll { wait: wait > 0 }).await?;
     let mut leases = polled.leases;
     let limit = Duration::from_secs(wait.max(WAIT_SECS_MAX / 2).unsigned_abs());

@@ -11,82 +11,87 @@ mod submit;
 mod tasks;
 mod validators;
 
-use actix_web::HttpRequest;
-use actix_web::http::Method;
-use actix_web::web::{self, ServiceConfig, delete, get, post};
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{
+    FromRequest, Handler, HttpRequest, HttpResponse, Responder, ResponseError, Route, guard,
+};
 
 use super::error::{ApiError, ApiResult, Code};
 
 /// Every route, on one screen. Literal paths stand before patterns that would match them too.
 pub(super) fn table(app: &mut ServiceConfig) {
-    let routes: [(&str, actix_web::Route); 47] = [
+    let routes: [(&str, (&str, Route)); 47] = [
         // Operators
-        ("/livez", get().to(ops::livez)),
-        ("/readyz", get().to(ops::readyz)),
-        ("/metrics", get().to(ops::metrics)),
-        ("/api/v1/health", get().to(ops::health)),
-        ("/api/v1/identity", get().to(ops::identity)),
-        ("/api/v1/admin/keys", get().to(ops::list_keys)),
-        ("/api/v1/admin/keys", post().to(ops::create_key)),
-        ("/api/v1/admin/keys/{id}", delete().to(ops::revoke_key)),
+        ("/livez", probe(ops::livez)),
+        ("/readyz", probe(ops::readyz)),
+        ("/metrics", get(ops::metrics)),
+        ("/api/v1/health", get(ops::health)),
+        ("/api/v1/identity", get(ops::identity)),
+        ("/api/v1/admin/keys", get(ops::list_keys)),
+        ("/api/v1/admin/keys", post(ops::create_key)),
+        ("/api/v1/admin/keys/{id}", delete(ops::revoke_key)),
         // Clients
-        ("/api/v1/transcription", post().to(submit::transcription)),
-        ("/api/v1/tts", post().to(submit::tts)),
-        ("/api/v1/summarization", post().to(submit::summarization)),
-        ("/api/v1/video-transcription", post().to(submit::video_transcription)),
-        ("/api/v1/text-translation", post().to(submit::text_translation)),
-        ("/api/v1/document-translation", post().to(submit::document_translation)),
-        ("/api/v1/tasks", get().to(tasks::list)),
-        ("/api/v1/tasks/completed", get().to(validators::completed)),
-        ("/api/v1/tasks/{id}", get().to(tasks::show)),
-        ("/api/v1/tasks/{id}", delete().to(tasks::cancel)),
-        ("/api/v1/task/{id}/status", get().to(tasks::status)),
-        ("/api/v1/task/{id}/responses", get().to(tasks::responses)),
-        ("/api/v1/files", post().to(files::upload)),
-        ("/api/v1/files/{id}", get().to(files::show)),
-        ("/api/v1/files/{id}/download", get().to(files::download)),
+        ("/api/v1/transcription", post(submit::transcription)),
+        ("/api/v1/tts", post(submit::tts)),
+        ("/api/v1/summarization", post(submit::summarization)),
+        ("/api/v1/video-transcription", post(submit::video_transcription)),
+        ("/api/v1/text-translation", post(submit::text_translation)),
+        ("/api/v1/document-translation", post(submit::document_translation)),
+        ("/api/v1/tasks", get(tasks::list)),
+        ("/api/v1/tasks/completed", get(validators::completed)),
+        ("/api/v1/tasks/{id}", get(tasks::show)),
+        ("/api/v1/tasks/{id}", delete(tasks::cancel)),
+        ("/api/v1/task/{id}/status", get(tasks::status)),
+        ("/api/v1/task/{id}/responses", get(tasks::responses)),
+        ("/api/v1/files", post(files::upload)),
+        ("/api/v1/files/{id}", get(files::show)),
+        ("/api/v1/files/{id}/download", get(files::download)),
         // Miners
-        ("/api/v1/miner/response", post().to(responses::respond)),
-        ("/api/v1/miner/files", post().to(files::upload_result)),
-        ("/api/v1/miner/tts/upload-audio", post().to(files::upload_speech)),
-        ("/api/v1/miner/tasks/{id}/heartbeat", post().to(responses::heartbeat)),
-        ("/api/v1/miner/tasks/{id}/release", post().to(responses::release)),
-        ("/api/v1/miner/{kind}/{id}", get().to(miners::content)),
-        ("/api/v1/miners", get().to(network::network_status)),
-        ("/api/v1/miners/network-status", get().to(network::network_status)),
-        ("/api/v1/miners/{uid}/tasks", get().to(miners::poll)),
-        ("/api/v1/miners/{uid}/view", get().to(miners::view)),
-        ("/api/v1/miners/{uid}/consensus", get().to(network::consensus)),
-        ("/api/v1/miners/{uid}/consensus/explain", get().to(network::explain)),
+        ("/api/v1/miner/response", post(responses::respond)),
+        ("/api/v1/miner/files", post(files::upload_result)),
+        ("/api/v1/miner/tts/upload-audio", post(files::upload_speech)),
+        ("/api/v1/miner/tasks/{id}/heartbeat", post(responses::heartbeat)),
+        ("/api/v1/miner/tasks/{id}/release", post(responses::release)),
+        ("/api/v1/miner/{kind}/{id}", get(miners::content)),
+        ("/api/v1/miners", get(network::network_status)),
+        ("/api/v1/miners/network-status", get(network::network_status)),
+        ("/api/v1/miners/{uid}/tasks", get(miners::poll)),
+        ("/api/v1/miners/{uid}/view", get(miners::view)),
+        ("/api/v1/miners/{uid}/consensus", get(network::consensus)),
+        ("/api/v1/miners/{uid}/consensus/explain", get(network::explain)),
         // Validators
-        ("/api/v1/validators", get().to(network::validators)),
-        ("/api/v1/validators/miner-status", post().to(reports::take)),
-        ("/api/v1/validators/consensus-stats", get().to(network::consensus_stats)),
-        ("/api/v1/validators/mark-task-seen", post().to(validators::mark_seen)),
-        ("/api/v1/validators/{hotkey}", get().to(network::validator)),
-        ("/api/v1/validator/integration", get().to(pull::integration)),
-        ("/api/v1/validator/distribute", post().to(pull::distribute)),
-        ("/api/v1/validator/tasks", get().to(validators::tasks)),
-        ("/api/v1/validator/evaluation", post().to(validators::evaluate)),
-        ("/api/v1/validator/{uid}/evaluated_tasks", get().to(validators::evaluated)),
-        ("/api/v1/kinds", get().to(network::kinds)),
+        ("/api/v1/validators", get(network::validators)),
+        ("/api/v1/validators/miner-status", post(reports::take)),
+        ("/api/v1/validators/consensus-stats", get(network::consensus_stats)),
+        ("/api/v1/validators/mark-task-seen", post(validators::mark_seen)),
+        ("/api/v1/validators/{hotkey}", get(network::validator)),
+        ("/api/v1/validator/integration", get(pull::integration)),
+        ("/api/v1/validator/distribute", post(pull::distribute)),
+        ("/api/v1/validator/tasks", get(validators::tasks)),
+        ("/api/v1/validator/evaluation", post(validators::evaluate)),
+        ("/api/v1/validator/{uid}/evaluated_tasks", get(validators::evaluated)),
+        ("/api/v1/kinds", get(network::kinds)),
         // Last, since its first part is a pattern.
-        ("/api/v1/{kind}/{id}/result", get().to(tasks::result)),
+        ("/api/v1/{kind}/{id}/result", get(tasks::result)),
     ];
     // Methods of one path share one resource, so that the others get 405.
-    let mut resources: Vec<(&str, actix_web::Resource)> = Vec::new();
-    for (path, route) in routes {
-        match resources.iter().position(|(known, _)| *known == path) {
+    let mut resources: Vec<(&str, Vec<&str>, actix_web::Resource)> = Vec::new();
+    for (path, (method, route)) in routes {
+        match resources.iter().position(|(known, ..)| *known == path) {
             Some(place) => {
-                let (path, resource) = resources.swap_remove(place);
-                resources.push((path, resource.route(route)));
+                let (path, mut methods, resource) = resources.swap_remove(place);
+                methods.push(method);
+                resources.push((path, methods, resource.route(route)));
             }
-            None => resources.push((path, web::resource(path).route(route))),
+            None => resources.push((path, vec![method], web::resource(path).route(route))),
         }
     }
-    resources.sort_by_key(|(path, _)| path.contains('{'));
-    for (_, resource) in resources {
-        app.service(resource.default_service(web::to(wrong_method)));
+    resources.sort_by_key(|(path, ..)| path.contains('{'));
+    for (_, methods, resource) in resources {
+        let allowed = methods.join(", ");
+        let refuse = move |request| std::future::ready(wrong_method(&request, &allowed));
+        app.service(resource.default_service(web::to(refuse)));
     }
 }
 
@@ -96,9 +101,49 @@ pub(super) async fn no_such_route(request: HttpRequest) -> ApiResult {
     Err(ApiError::new(Code::NotFound, format!("`{} {path}` is no route", request.method())))
 }
 
-async fn wrong_method(request: HttpRequest) -> ApiResult {
-    let method = request.method();
-    let hint = if *method == Method::GET { "POST" } else { "another method" };
-    let detail = format!("`{method}` is not for this path; try {hint}");
-    Err(ApiError::new(Code::MethodNotAllowed, detail))
+fn wrong_method(request: &HttpRequest, allowed: &str) -> HttpResponse {
+    let detail = format!("`{}` is not for this path; use {allowed}", request.method());
+    let mut response = ApiError::new(Code::MethodNotAllowed, detail).error_response();
+    if let Ok(allowed) = HeaderValue::from_str(allowed) {
+        response.headers_mut().insert(ALLOW, allowed);
+    }
+    response
+}
+
+fn get<F, Args>(handler: F) -> (&'static str, Route)
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    ("GET", web::get().to(handler))
+}
+
+/// What load balancers ask with HEAD too.
+fn probe<F, Args>(handler: F) -> (&'static str, Route)
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let either = guard::Any(guard::Get()).or(guard::Head());
+    ("GET, HEAD", web::route().guard(either).to(handler))
+}
+
+fn post<F, Args>(handler: F) -> (&'static str, Route)
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    ("POST", web::post().to(handler))
+}
+
+fn delete<F, Args>(handler: F) -> (&'static str, Route)
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    ("DELETE", web::delete().to(handler))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use actix_web::web::{Bytes, Data, Path};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
@@ -15,6 +15,7 @@ use crate::http::auth::Admin;
 use crate::http::auth::keys::Scope;
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::Fields;
+use crate::http::upload::Body;
 use crate::identity::ApiKey;
 use crate::store::KeyRow;
 
@@ -89,7 +90,7 @@ pub(super) async fn create_key(
     web: Data<Web>,
     admin: Admin,
     request: HttpRequest,
-    body: Bytes,
+    Body(body): Body,
 ) -> ApiResult {
     let mut fields = Fields::read(&request, &body)?;
     let name = fields.name("name").unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Pull mode: a validator takes pending tasks and serves them over its own network.
 
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use crate::domain::limits::DISTRIBUTE_MAX;
 use crate::http::auth::ValidatorCaller;
 use crate::http::error::ApiResult;
 use crate::http::fields::Fields;
+use crate::http::upload::Body;
 use crate::http::{Web, view};
 
 /// `GET /validator/integration`.
@@ -53,7 +54,7 @@ pub(super) async fn distribute(
     web: Data<Web>,
     caller: ValidatorCaller,
     request: HttpRequest,
-    body: Bytes,
+    Body(body): Body,
 ) -> ApiResult {
     let mut fields = Fields::read(&request, &body)?;
     let most = i64::try_from(DISTRIBUTE_MAX).unwrap_or(i64::MAX);

@@ -67,8 +67,7 @@ pub(super) async fn take(
         Reported::TooMany(wait_millis) => {
             let secs = wait_millis.max(1).unsigned_abs().div_ceil(1_000);
             let most = web.config.limits.reports_per_minute;
-            let detail = format!("at most {most} reports per minute and validator");
-            return Err(ApiError::new(Code::RateLimited, detail).retry_after(secs));
+            return Err(ApiError::rate_limited("reports of a validator", most, secs));
         }
     };
     let stopped = |_| ApiError::new(Code::Unavailable, "the server is stopping").retry_after(1);

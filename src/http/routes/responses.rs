@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::tasks::task_id;
 use crate::actors::distributor::{PullAnswer, PullRelease};
-use crate::actors::miner::{Answer, Beat, GiveBack, Outcome};
+use crate::actors::lease::Outcome;
+use crate::actors::miner::{Answer, Beat, GiveBack};
 use crate::domain::ids::{LeaseToken, MinerUid, TaskId};
 use crate::domain::lease::LossReason;
 use crate::domain::limits::RESPONSE_BYTES_MAX;
@@ -15,6 +16,7 @@ use crate::http::Web;
 use crate::http::auth::{AnyCaller, MinerCaller, ValidatorCaller};
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::Fields;
+use crate::http::upload::Body;
 use crate::store::{Released, Respond, Responded};
 
 fn lost() -> ApiError {
@@ -24,7 +26,7 @@ fn lost() -> ApiError {
     )
 }
 
-struct Body {
+struct Said {
     task: TaskId,
     miner_uid: Option<u16>,
     token: Option<LeaseToken>,
@@ -33,7 +35,7 @@ struct Body {
     failed: Option<LossReason>,
 }
 
-impl Body {
+impl Said {
     fn read(mut fields: Fields) -> ApiResult<Self> {
         let task = fields.parsed("task_id");
         let miner_uid = fields.integer("miner_uid", 0, u16::MAX.into());
@@ -81,19 +83,25 @@ pub(super) async fn respond(
     web: Data<Web>,
     caller: AnyCaller,
     request: HttpRequest,
-    body: Bytes,
+    Body(body): Body,
 ) -> ApiResult {
-    let body = Body::read(Fields::read(&request, &body)?)?;
-    match MinerCaller::of(&web, &caller.0) {
-        Ok(miner) => from_miner(&web, miner, body).await,
-        Err(no_miner) => match ValidatorCaller::of(&web, &caller.0) {
-            Ok(validator) => from_validator(&web, validator, body).await,
-            Err(_) => Err(no_miner),
-        },
+    let body = Said::read(Fields::read(&request, &body)?)?;
+    let validator = ValidatorCaller::of(&web, &caller.0);
+    match (MinerCaller::of(&web, &caller.0), validator) {
+        // A validator that is reported as a miner too answers for another miner: it pulled.
+        (Ok(miner), Ok(validator))
+            if validator.uid.is_some()
+                && body.miner_uid.is_some_and(|uid| MinerUid(uid) != miner.entry.uid) =>
+        {
+            from_validator(&web, validator, body).await
+        }
+        (Ok(miner), _) => from_miner(&web, miner, body).await,
+        (Err(_), Ok(validator)) => from_validator(&web, validator, body).await,
+        (Err(no_miner), Err(_)) => Err(no_miner),
     }
 }
 
-async fn from_miner(web: &Web, caller: MinerCaller, body: Body) -> ApiResult {
+async fn from_miner(web: &Web, caller: MinerCaller, body: Said) -> ApiResult {
     if let Some(uid) = body.miner_uid {
         caller.check(MinerUid(uid))?;
     }
@@ -111,14 +119,18 @@ async fn from_miner(web: &Web, caller: MinerCaller, body: Body) -> ApiResult {
     let answer = Answer { task, token, body: body.data, body_hash, claims, nonce };
     match caller.entry.addr.send(answer).await?? {
         Outcome::Stored(responded) => accepted(web, task, uid, responded).await,
-        Outcome::Lacks(keys) => Err(ApiError::field(
-            format!("response_data.{}", keys.join("|")),
-            format!("is missing: an answer needs one of {}", keys.join(", ")),
-        )),
+        Outcome::Lacks(keys) => Err(lacks(&keys)),
     }
 }
 
-async fn from_validator(web: &Web, caller: ValidatorCaller, body: Body) -> ApiResult {
+fn lacks(keys: &[String]) -> ApiError {
+    ApiError::field(
+        format!("response_data.{}", keys.join("|")),
+        format!("is missing: an answer needs one of {}", keys.join(", ")),
+    )
+}
+
+async fn from_validator(web: &Web, caller: ValidatorCaller, body: Said) -> ApiResult {
     let (task, token) = (body.task, body.token);
     let validator = super::validators::id_of(web, &caller, None).await?;
     if let Some(reason) = body.failed {
@@ -146,8 +158,8 @@ async fn from_validator(web: &Web, caller: ValidatorCaller, body: Body) -> ApiRe
         nonce: caller.nonce,
     };
     match web.distributor.send(PullAnswer { task, token, validator, respond }).await?? {
-        Some(responded) => accepted(web, task, uid, responded).await,
-        None => Err(lost()),
+        Outcome::Stored(responded) => accepted(web, task, uid, responded).await,
+        Outcome::Lacks(keys) => Err(lacks(&keys)),
     }
 }
 
@@ -184,7 +196,7 @@ pub(super) async fn heartbeat(
     caller: MinerCaller,
     request: HttpRequest,
     path: Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> ApiResult {
     let (task, token, fields) = lease_of(&path, &request, &body)?;
     fields.done()?;
@@ -200,7 +212,7 @@ pub(super) async fn release(
     caller: MinerCaller,
     request: HttpRequest,
     path: Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> ApiResult {
     let (task, token, mut fields) = lease_of(&path, &request, &body)?;
     let permanent = fields.flag("permanent").unwrap_or(false);

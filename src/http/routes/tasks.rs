@@ -60,7 +60,7 @@ pub(super) async fn show(
     if wait > 0 && !record.state.ended() {
         match web.distributor.send(Watch(record.task.id)).await? {
             Watched::Later(ended) => {
-                let parked = web.gate.park(&request)?;
+                let parked = web.gate.park(&request, web.clock.now())?;
                 let limit = Duration::from_secs(wait.unsigned_abs());
                 // Ended or not, the row tells.
                 tokio::time::timeout(limit, ended).await.ok();

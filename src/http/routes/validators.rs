@@ -1,6 +1,6 @@
 //! Validators judge responses.
 
-use actix_web::web::{Bytes, Data, Path};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ use crate::domain::units::Score;
 use crate::http::auth::ValidatorCaller;
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::Fields;
+use crate::http::upload::Body;
 use crate::http::{Web, view};
 use crate::store::{Evaluate, Evaluated, JudgementRow, ResponseRow, TaskPage, TaskRecord};
 
@@ -106,13 +107,14 @@ pub(super) async fn mark_seen(
     web: Data<Web>,
     caller: ValidatorCaller,
     request: HttpRequest,
-    body: Bytes,
+    Body(body): Body,
 ) -> ApiResult {
     let mut fields = Fields::read(&request, &body)?;
     let uid = fields.integer("validator_uid", 0, u16::MAX.into());
     let task: Option<TaskId> = fields.parsed("task_id");
     let task = fields.finish("task_id", task)?;
     let id = id_of(&web, &caller, uid.and_then(|uid| u16::try_from(uid).ok())).await?;
+    web.store.task(task).await?.ok_or_else(|| ApiError::not_found("task"))?;
     let rows = web.store.evaluations(task).await?;
     let judged = rows.iter().any(|row| row.validator == id);
     Ok(HttpResponse::Ok().json(json!({
@@ -125,7 +127,7 @@ pub(super) async fn evaluate(
     web: Data<Web>,
     caller: ValidatorCaller,
     request: HttpRequest,
-    body: Bytes,
+    Body(body): Body,
 ) -> ApiResult {
     let mut fields = Fields::read(&request, &body)?;
     let task: Option<TaskId> = fields.parsed("task_id");

@@ -1,0 +1,7 @@
+//! Who may do what, and how they prove who they are.
+
+mod dev;
+mod keys;
+mod originals;
+mod roles;
+mod signatures;

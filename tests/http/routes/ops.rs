@@ -1,0 +1,83 @@
+//! Probes, unknown routes and wrong methods.
+
+use crate::support::{Call, TestApp, Who, text};
+
+#[tokio::test]
+async fn probes_answer_everybody() {
+    let app = TestApp::start().await;
+    let get = async |target: &str| app.send(Who::Nobody, Call::get(target)).await;
+    assert_eq!(get("/livez").await.is(200)["status"], "ok");
+    for probe in ["/livez", "/readyz"] {
+        let head = app.send(Who::Nobody, Call::new("HEAD", probe)).await;
+        assert_eq!((head.status, head.bytes.len()), (200, 0), "HEAD {probe}");
+    }
+    assert_eq!(get("/readyz").await.is(200)["status"], "ready");
+    let health = get("/api/v1/health").await.ok();
+    assert_eq!((text(&health["status"]), text(&health["database"])), ("healthy", "ok"));
+    let metrics = get("/metrics").await;
+    assert!(metrics.header("content-type").unwrap().starts_with("text/plain"));
+    assert!(metrics.text_whole().contains("pithead_http_requests_total"));
+    let identity = get("/api/v1/identity").await.ok();
+    assert_eq!(identity["protocols"][0], "btauth/1");
+    assert_eq!(identity["netuid"], 49);
+    assert_eq!(identity["dev"], false);
+    assert_eq!(identity["window_secs"]["past"], 10);
+    assert_eq!(identity["window_secs"]["future"], 2);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn the_server_keeps_its_hotkey_over_restarts() {
+    let mut app = TestApp::start().await;
+    let before = app.receiver().clone();
+    app.restart().await;
+    assert_eq!(*app.receiver(), before);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn unknown_routes_are_404_and_wrong_methods_405_with_those_that_work() {
+    let app = TestApp::start().await;
+    for target in [
+        "/",
+        "/api",
+        "/api/v1",
+        "/api/v1/nothing",
+        "/api/v2/tasks",
+        "/livez/x",
+        "//livez",
+        "/api/v1/tasks/",
+        "/API/V1/TASKS",
+        "/.env",
+        "/api/v1/../../server.key",
+        "/api/v1/miners/0/x/y",
+    ] {
+        let answer = app.send(Who::Nobody, Call::get(target)).await;
+        answer.problem(404, "not_found");
+    }
+    for kind in ["nonsense", "tts2"] {
+        let call = Call::post(format!("/api/v1/{kind}"));
+        app.as_client(call).await.problem(404, "not_found");
+    }
+    for (method, target, allowed) in [
+        ("PUT", "/api/v1/tts", "POST"),
+        ("GET", "/api/v1/tts", "POST"),
+        ("DELETE", "/api/v1/transcription", "POST"),
+        ("POST", "/livez", "GET, HEAD"),
+        ("POST", "/api/v1/tasks", "GET"),
+        ("PATCH", "/api/v1/tasks/x", "GET, DELETE"),
+        ("GET", "/api/v1/validators/miner-status", "POST"),
+        ("GET", "/api/v1/miner/response", "POST"),
+        ("PUT", "/api/v1/admin/keys", "GET, POST"),
+        ("GET", "/api/v1/admin/keys/x", "DELETE"),
+        ("OPTIONS", "/api/v1/tts", "POST"),
+    ] {
+        let answer = app.as_client(Call::new(method, target)).await;
+        answer.problem(405, "method_not_allowed");
+        let mut told: Vec<_> = answer.header("allow").unwrap_or_default().split(", ").collect();
+        told.sort_unstable();
+        let mut allowed: Vec<_> = allowed.split(", ").collect();
+        allowed.sort_unstable();
+        assert_eq!(told, allowed, "{method} {target}");
+    }
+}

@@ -1,0 +1,13 @@
+//! Whole stories, from the first request to the last effect.
+
+mod cancel;
+mod evaluation;
+mod idempotency;
+mod order;
+mod pull;
+mod redundancy;
+mod report;
+mod restart;
+mod silence;
+pub(crate) mod task;
+mod waiting;
