@@ -18,7 +18,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::actors::{Actors, Deps};
 use crate::config::{Config, ConfigError};
-use crate::http::{Roles, Web, application, auth, intake};
+use crate::http::{Roles, Web, application, auth, intake, peer};
 use crate::identity::{ApiKey, Keypair};
 use crate::outside::{Blobs, Clock};
 use crate::store::sql::{Location, SqlStore};
@@ -292,6 +292,7 @@ impl Built {
             .backlog(BACKLOG)
             .max_connections(web.config.limits.in_flight + web.config.limits.parked)
             .client_request_timeout(Duration::from_secs(HEADERS_SECS))
+            .on_connect(peer::remember)
             .shutdown_timeout(DRAIN_SECS)
             .disable_signals()
             .listen(listener)

@@ -70,6 +70,8 @@ codes! {
     Conflict = "conflict", 409, "The state does not allow it";
     /// The lease does not live.
     LeaseLost = "lease_lost", 410, "The lease is lost";
+    /// The file has no such part.
+    BadRange = "bad_range", 416, "The file has no such part";
     /// Too many bytes.
     TooLarge = "too_large", 413, "Too large";
     /// A type of content that is not taken.

@@ -8,6 +8,7 @@ pub mod auth;
 pub mod error;
 mod fields;
 pub mod intake;
+pub mod peer;
 mod routes;
 mod upload;
 mod view;

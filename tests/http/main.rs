@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::too_many_lines, missing_docs)]
 
 mod auth;
+mod edges;
 mod gate;
-mod open;
 mod routes;
 mod support;
 mod traps;

@@ -197,6 +197,20 @@ pub struct PullRelease {
     pub nonce: Option<Nonce>,
 }
 
+/// A validator keeps what it pulled alive; answers until when, `None` when it is lost.
+#[derive(Debug, Message)]
+#[rtype(result = "StoreResult<Option<Millis>>")]
+pub struct PullBeat {
+    /// The task.
+    pub task: TaskId,
+    /// The lease; without it, the validator's first live lease of the task.
+    pub token: Option<LeaseToken>,
+    /// Who.
+    pub validator: ValidatorId,
+    /// Of a signed request.
+    pub nonce: Option<Nonce>,
+}
+
 /// Open tasks by kind and priority: kept counts, no scan.
 #[derive(Debug, Message)]
 #[rtype(result = "QueueView")]

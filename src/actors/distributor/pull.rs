@@ -7,7 +7,8 @@ use super::*;
 use crate::actors::lease::{Outcome, answered_before};
 use crate::domain::ids::ValidatorId;
 use crate::store::{
-    Assign, Grant, Granted, Release, Released, Respond, Responded, StoreError, StoreResult,
+    Assign, Grant, Granted, Heartbeat, Release, Released, Respond, Responded, StoreError,
+    StoreResult,
 };
 
 impl Handler<Pull> for Distributor {
@@ -164,5 +165,24 @@ impl Handler<PullRelease> for Distributor {
             }
             Ok(Some(outcome))
         }))
+    }
+}
+
+impl Handler<PullBeat> for Distributor {
+    type Result = ResponseActFuture<Self, StoreResult<Option<Millis>>>;
+
+    fn handle(&mut self, beat: PullBeat, _: &mut Self::Context) -> Self::Result {
+        let token = self.pulled_token(beat.task, beat.token, beat.validator);
+        let found = token.and_then(|token| Some((token, self.open.get(&token.task)?)));
+        let Some((token, open)) = found else {
+            return Box::pin(actix::fut::ready(Ok(None)));
+        };
+        let (now, lease) = (self.deps.clock.now(), &self.deps.config.lease);
+        // The row keeps its own expiry when that is later.
+        let until = lease.beaten_until(now, now, open.brief.task.deadline);
+        let holder = Holder::Validator(beat.validator);
+        let command = Heartbeat { token, holder, until, nonce: beat.nonce };
+        let store = self.deps.store.clone();
+        Box::pin(async move { store.heartbeat(command).await }.into_actor(self))
     }
 }

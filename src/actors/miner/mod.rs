@@ -11,7 +11,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 pub use answer::{Answer, Beat, GiveBack};
-pub use poll::{Poll, Polled, Unpark};
+pub use poll::{Poll, Polled, Undelivered, Unpark};
 
 use super::Deps;
 use super::distributor::Polling;

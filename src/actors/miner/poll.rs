@@ -29,6 +29,24 @@ pub struct Polled {
 #[rtype(result = "()")]
 pub struct Unpark(pub u64);
 
+/// Leases that were handed to a poll whose caller is gone: they wait for the next one.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Undelivered(pub Vec<LeaseToken>);
+
+impl Handler<Undelivered> for Miner {
+    type Result = ();
+
+    fn handle(&mut self, Undelivered(tokens): Undelivered, ctx: &mut Self::Context) {
+        for token in tokens {
+            if let Some(held) = self.leases.get_mut(&token) {
+                held.delivered = false;
+            }
+        }
+        self.hand_out(ctx);
+    }
+}
+
 /// A poll that waits.
 #[derive(Debug)]
 pub(super) struct Parked {

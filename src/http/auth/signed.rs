@@ -16,7 +16,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 
-use super::caller::{Caller, MinerCaller};
+use super::caller::{Caller, ClientCaller, MinerCaller};
 use crate::domain::ids::Hotkey;
 use crate::domain::limits::REPORT_BYTES_MAX;
 use crate::http::Web;
@@ -113,15 +113,40 @@ impl UploadCaller {
     ///
     /// # Errors
     /// 401 when it does not hold, 403 when the signer is no miner.
-    pub fn prove(self, web: &Web) -> ApiResult<MinerCaller> {
-        let caller = match self.0 {
+    pub fn prove_miner(self, web: &Web) -> ApiResult<MinerCaller> {
+        MinerCaller::of(web, &self.prove(web)?)
+    }
+
+    /// Proves the signature over the body that was read, and that the signer may be a client.
+    ///
+    /// # Errors
+    /// 401 when it does not hold, 403 when the signer is none.
+    pub fn prove_client(self, web: &Web) -> ApiResult<ClientCaller> {
+        ClientCaller::of(web, &self.prove(web)?)
+    }
+
+    /// Says no early to who cannot be a client, whatever follows.
+    ///
+    /// # Errors
+    /// 401 or 403.
+    pub fn may_be_client(&self, web: &Web) -> ApiResult<()> {
+        let claimed = match &self.0 {
+            Caller::Unproven(unproven) => {
+                Caller::Signer { hotkey: unproven.claim.hotkey().clone(), nonce: None }
+            }
+            other => other.clone(),
+        };
+        ClientCaller::of(web, &claimed).map(drop)
+    }
+
+    fn prove(self, web: &Web) -> ApiResult<Caller> {
+        match self.0 {
             Caller::Unproven(unproven) => {
                 let hash: [u8; 32] = unproven.hasher.borrow().clone().finalize().into();
-                prove(web, &unproven.claim, &unproven.method, &unproven.target, &hash)?
+                prove(web, &unproven.claim, &unproven.method, &unproven.target, &hash)
             }
-            other => other,
-        };
-        MinerCaller::of(web, &caller)
+            other => Ok(other),
+        }
     }
 }
 

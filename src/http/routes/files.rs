@@ -11,7 +11,7 @@ use crate::domain::ids::{FileId, TaskId};
 use crate::domain::kind::Input;
 use crate::domain::limits::AUDIO_BYTES_MAX;
 use crate::http::auth::{AnyCaller, ClientCaller, MinerCaller, UploadCaller, ValidatorCaller};
-use crate::http::error::{ApiError, ApiResult};
+use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::Fields;
 use crate::http::upload::{FilePart, receive};
 use crate::http::{Web, view};
@@ -24,11 +24,13 @@ fn missing(field: &str) -> ApiError {
 /// `POST /files`: a client's file.
 pub(super) async fn upload(
     web: Data<Web>,
-    caller: ClientCaller,
+    caller: UploadCaller,
     request: HttpRequest,
     payload: Payload,
 ) -> ApiResult {
+    caller.may_be_client(&web)?;
     let (fields, file) = receive(&web, &request, payload, &["file"], AUDIO_BYTES_MAX).await?;
+    let caller = caller.prove_client(&web)?;
     fields.done()?;
     let file = file.ok_or_else(|| missing("file"))?;
     let content_type = any_media(&file)?;
@@ -98,7 +100,7 @@ async fn received(
     let claimed = caller.claimed()?;
     if claimed.is_none_or(|hotkey| web.directory.by_hotkey(hotkey).is_none()) {
         return Err(ApiError::new(
-            crate::http::error::Code::NotRegistered,
+            Code::NotRegistered,
             "no validator has reported a miner with your hotkey lately",
         ));
     }
@@ -113,22 +115,20 @@ async fn keep_result(
     file: Option<FilePart>,
     field: &str,
 ) -> ApiResult<(MinerCaller, FileRow)> {
-    let caller = caller.prove(web)?;
+    let caller = caller.prove_miner(web)?;
     let task = fields.parsed::<TaskId>("task_id");
     let uid = fields.integer("miner_uid", 0, u16::MAX.into());
-    fields.done()?;
+    let task = fields.finish("task_id", task)?;
     if let Some(uid) = uid.and_then(|uid| u16::try_from(uid).ok()) {
         caller.check(crate::domain::ids::MinerUid(uid))?;
     }
-    if let Some(task) = task
-        && caller.entry.addr.send(Find(task)).await?.is_none()
-    {
+    if caller.entry.addr.send(Find(task)).await?.is_none() {
         return Err(ApiError::not_found("task of yours"));
     }
     let file = file.ok_or_else(|| missing(field))?;
     let content_type = any_media(&file)?;
     let (owner, nonce) = (caller.entry.hotkey.to_string(), caller.nonce.clone());
-    let row = file.keep(web, content_type, owner, task, nonce).await?;
+    let row = file.keep(web, content_type, owner, Some(task), nonce).await?;
     Ok((caller, row))
 }
 
@@ -158,6 +158,10 @@ pub(super) async fn download(
         Err(_) => file,
     };
     let mut response = file.into_response(&request);
+    if response.status() == actix_web::http::StatusCode::RANGE_NOT_SATISFIABLE {
+        let detail = format!("the file has {} bytes", row.size);
+        return Err(ApiError::new(Code::BadRange, detail));
+    }
     let headers = response.headers_mut();
     headers.insert(
         actix_web::http::header::X_CONTENT_TYPE_OPTIONS,

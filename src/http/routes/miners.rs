@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use super::tasks::{number, task_id};
 use crate::actors::distributor::ViewMiners;
 use crate::actors::lease::Held;
-use crate::actors::miner::{Find, Poll, Unpark};
+use crate::actors::miner::{Find, Poll, Undelivered, Unpark};
 use crate::domain::ids::MinerUid;
 use crate::domain::limits::WAIT_SECS_MAX;
 use crate::http::auth::MinerCaller;
 use crate::http::error::{ApiError, ApiResult, Code};
-use crate::http::{Web, view};
+use crate::http::{Web, peer, view};
 
 /// A uid from a path.
 pub(super) fn uid(text: &str) -> ApiResult<MinerUid> {
@@ -46,8 +46,8 @@ pub(super) async fn poll(
     let parked = (wait > 0).then(|| web.gate.park(&request, web.clock.now())).transpose()?;
     let polled = caller.entry.addr.send(Poll { wait: wait > 0 }).await?;
     let mut leases = polled.leases;
-    let limit = Duration::from_secs(wait.max(WAIT_SECS_MAX / 2).unsigned_abs());
-    let limit = if wait > 0 { Duration::from_secs(wait.unsigned_abs()) } else { limit };
+    let secs = if wait > 0 { wait } else { WAIT_SECS_MAX };
+    let limit = Duration::from_secs(secs.unsigned_abs());
     let outcome = match tokio::time::timeout(limit, &mut leases).await {
         Ok(outcome) => outcome,
         Err(_) => {
@@ -58,6 +58,11 @@ pub(super) async fn poll(
     };
     drop(parked);
     let held = outcome.map_err(|_| gone())??;
+    if wait > 0 && !held.is_empty() && peer::hung_up(&request) {
+        let tokens = held.iter().map(|held| held.token).collect();
+        caller.entry.addr.send(Undelivered(tokens)).await?;
+        return Err(ApiError::new(Code::Conflict, "the caller hung up"));
+    }
     let shown = show(&web, &held).await?;
     Ok(HttpResponse::Ok().json(shown))
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::tasks::task_id;
-use crate::actors::distributor::{PullAnswer, PullRelease};
+use crate::actors::distributor::{PullAnswer, PullBeat, PullRelease};
 use crate::actors::lease::Outcome;
 use crate::actors::miner::{Answer, Beat, GiveBack};
 use crate::domain::ids::{LeaseToken, MinerUid, TaskId};
@@ -191,17 +191,30 @@ async fn accepted(web: &Web, task: TaskId, uid: MinerUid, responded: Responded) 
     })))
 }
 
-/// `POST /miner/tasks/{id}/heartbeat`.
+/// `POST /miner/tasks/{id}/heartbeat`, from a miner or from a validator that pulled the task.
 pub(super) async fn heartbeat(
-    caller: MinerCaller,
+    web: Data<Web>,
+    caller: AnyCaller,
     request: HttpRequest,
     path: Path<String>,
     Body(body): Body,
 ) -> ApiResult {
     let (task, token, fields) = lease_of(&path, &request, &body)?;
     fields.done()?;
-    let beat = Beat { task, token, nonce: caller.nonce };
-    let expires_at = caller.entry.addr.send(beat).await??.ok_or_else(lost)?;
+    let miner = MinerCaller::of(&web, &caller.0);
+    let expires_at = match (miner, ValidatorCaller::of(&web, &caller.0)) {
+        (Ok(miner), _) => {
+            let beat = Beat { task, token, nonce: miner.nonce };
+            miner.entry.addr.send(beat).await??
+        }
+        (Err(_), Ok(caller)) => {
+            let validator = super::validators::id_of(&web, &caller, None).await?;
+            let beat = PullBeat { task, token, validator, nonce: caller.nonce };
+            web.distributor.send(beat).await??
+        }
+        (Err(no_miner), Err(_)) => return Err(no_miner),
+    };
+    let expires_at = expires_at.ok_or_else(lost)?;
     Ok(HttpResponse::Ok().json(json!({
         "success": true, "task_id": task, "expires_at": expires_at.rfc3339(),
     })))

@@ -12,7 +12,7 @@ use crate::domain::limits;
 use crate::domain::task::{Completion, Priority};
 use crate::domain::units::SECOND;
 use crate::http::Web;
-use crate::http::auth::ClientCaller;
+use crate::http::auth::{ClientCaller, UploadCaller};
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::{Fields, printable};
 use crate::http::upload::{FilePart, receive};
@@ -24,7 +24,7 @@ macro_rules! submit_routes {
             #[doc = concat!("`POST` a task of kind `", $kind, "`.")]
             pub(super) async fn $name(
                 web: Data<Web>,
-                caller: ClientCaller,
+                caller: UploadCaller,
                 request: HttpRequest,
                 payload: Payload,
             ) -> ApiResult {
@@ -45,16 +45,18 @@ submit_routes! {
 
 async fn submit(
     web: &Web,
-    caller: ClientCaller,
+    caller: UploadCaller,
     request: &HttpRequest,
     payload: Payload,
     kind: &str,
 ) -> ApiResult {
+    caller.may_be_client(web)?;
     let unknown = || ApiError::new(Code::UnknownKind, format!("`{kind}` is not configured here"));
     let (_, kind) = web.kinds.find(kind).ok_or_else(unknown)?;
     let file_fields: Vec<_> = kind.input.file_field().into_iter().chain(["file"]).collect();
     let taken = if kind.input == Input::Text { &[][..] } else { &file_fields[..] };
     let (fields, file) = receive(web, request, payload, taken, kind.file_bytes_max).await?;
+    let caller = caller.prove_client(web)?;
     let wish = Wish::read(fields, kind)?;
     let now = web.clock.now();
     let id = TaskId(uuid::Uuid::now_v7());

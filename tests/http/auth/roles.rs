@@ -96,7 +96,7 @@ fn routes() -> Vec<(For, &'static str, String, Option<Value>)> {
         (For::Workers, "POST", "/api/v1/miner/response", answer),
         (For::Miners, "POST", "/api/v1/miner/files", none()),
         (For::Miners, "POST", "/api/v1/miner/tts/upload-audio", none()),
-        (For::Miners, "POST", "/api/v1/miner/tasks/{task}/heartbeat", none()),
+        (For::Workers, "POST", "/api/v1/miner/tasks/{task}/heartbeat", none()),
         (For::Miners, "POST", "/api/v1/miner/tasks/{task}/release", release),
         (For::Miners, "GET", "/api/v1/miner/tts/{task}", None),
         (For::Miners, "GET", "/api/v1/miners/0/tasks", None),

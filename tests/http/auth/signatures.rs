@@ -213,21 +213,18 @@ async fn effects(app: &TestApp) -> Vec<Effect> {
         json!({ "task_id": id(2), "evaluation_data": [{ "miner_uid": 0, "accuracy": 0.5 }] });
     let report =
         json!({ "validator_uid": 200, "epoch": 5, "miner_statuses": [crate::support::status(&m)] });
-    let upload = Call::post("/api/v1/miner/files").multipart(&[Part::file(
-        "file",
-        "a.wav",
-        "audio/wav",
-        &wav,
-    )]);
+    let file = Part::file("file", "a.wav", "audio/wav", &wav);
+    let task = id(0);
+    let upload = Call::post("/api/v1/miner/files").multipart(&[file, Part::text("task_id", &task)]);
     let mut effects = Vec::new();
     let mut add = |what, by: &Peer, call| effects.push(Effect { what, by: by.clone(), call });
     add("report", &v, post("/api/v1/validators/miner-status".to_owned(), report));
     add("evaluation", &v, post("/api/v1/validator/evaluation".to_owned(), evaluation));
+    add("upload", &m, upload);
     add("heartbeat", &m, post(format!("/api/v1/miner/tasks/{}/heartbeat", id(0)), json!({})));
     add("response", &m, post("/api/v1/miner/response".to_owned(), answer));
     let release = json!({ "reason": "failed" });
     add("release", &m, post(format!("/api/v1/miner/tasks/{}/release", id(1)), release));
-    add("upload", &m, upload);
     add("submit", &v, post("/api/v1/tts".to_owned(), json!({ "text": crate::support::TEXT })));
     add("distribute", &v, post("/api/v1/validator/distribute".to_owned(), json!({ "limit": 1 })));
     effects

@@ -109,10 +109,14 @@ async fn files_of_miners_are_refused_like_their_answers() {
         let empty = Part::file(field, "a.wav", "audio/wav", b"");
         app.send(m.who(), post(&[empty])).await.names(field);
         let png = Part::file(field, "a.wav", "audio/wav", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
-        app.send(m.who(), post(&[png])).await.problem(415, "unsupported_media");
+        app.send(m.who(), post(&[Part::text("task_id", &task), png]))
+            .await
+            .problem(415, "unsupported_media");
         let uid = |uid| Part::text("miner_uid", uid);
         app.send(m.who(), post(&[uid("-1"), wav()])).await.names("miner_uid");
-        app.send(m.who(), post(&[uid("1"), wav()])).await.problem(403, "uid_mismatch");
+        app.send(m.who(), post(&[uid("1"), Part::text("task_id", &task), wav()]))
+            .await
+            .problem(403, "uid_mismatch");
         let foreign = post(&[Part::text("task_id", &task), wav()]);
         app.send(other.who(), foreign.clone()).await.problem(404, "not_found");
         // Signed, and then changed on the way.
