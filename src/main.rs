@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Many small values pass between threads; this allocator is made for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match pithead::cli::run().await {

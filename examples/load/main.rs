@@ -17,6 +17,10 @@ use std::error::Error;
 use clap::Parser;
 use serde_json::json;
 
+/// As the program itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures cycles, reports, memory and idle writes of a Pithead server.
 #[derive(Parser, Debug, Clone)]
 pub(crate) struct Args {

@@ -43,6 +43,7 @@ pub struct ConsensusSupervisor {
     registering: HashSet<MinerUid>,
     /// Hotkeys of configured miners: facts that no report can change.
     facts: HashMap<MinerUid, Hotkey>,
+    fact_hotkeys: HashSet<Hotkey>,
     swept_at: Millis,
 }
 
@@ -135,7 +136,7 @@ impl ConsensusSupervisor {
             }
         }
         let facts = deps.config.hotkeys(Role::Miner);
-        let facts = facts.map(|(hotkey, uid, _)| (MinerUid(uid), hotkey)).collect();
+        let facts: HashMap<_, _> = facts.map(|(hotkey, uid, _)| (MinerUid(uid), hotkey)).collect();
         let mut fleet = Fleet::new(deps.clone());
         let mut held: HashMap<RegistrationId, Vec<_>> = HashMap::new();
         for record in &loaded.tasks {
@@ -160,6 +161,7 @@ impl ConsensusSupervisor {
             merged: Vec::new(),
             merge_due: false,
             registering: HashSet::new(),
+            fact_hotkeys: facts.values().cloned().collect(),
             facts,
             swept_at: now,
         }
@@ -237,8 +239,8 @@ impl ConsensusSupervisor {
     /// The hotkey at a uid: as configured, else as agreed. A configured one stands at its own uid
     /// only.
     fn hotkey_of<'v>(&'v self, uid: MinerUid, verdict: &'v Verdict) -> Option<&'v Hotkey> {
-        let elsewhere = |hotkey: &&Hotkey| self.facts.values().any(|fact| fact == *hotkey);
-        let agreed = verdict.hotkey.as_ref().filter(|hotkey| !elsewhere(hotkey));
+        let agreed = verdict.hotkey.as_ref();
+        let agreed = agreed.filter(|hotkey| !self.fact_hotkeys.contains(*hotkey));
         self.facts.get(&uid).or(agreed)
     }
 

@@ -76,10 +76,15 @@ impl Batch {
                     text.push(',');
                 }
                 number += 1;
+                // SQLite looks named parameters up one by one, in a list: plain ones are free.
+                if backend == DbBackend::Sqlite {
+                    text.push('?');
+                    continue;
+                }
                 text.push('$');
                 text.push_str(&number.to_string());
                 // The first row's types are the column's types.
-                if row == 0 && backend == DbBackend::Postgres {
+                if row == 0 {
                     text.push_str("::");
                     text.push_str(cast.name());
                 }
@@ -134,7 +139,7 @@ mod tests {
             Batch { columns: &[("a", Cast::Uuid), ("b", Cast::Int)], body: "SELECT a FROM v" };
         assert_eq!(
             batch.text(DbBackend::Sqlite, 2),
-            "WITH v(a,b) AS (VALUES ($1,$2),($3,$4)) SELECT a FROM v"
+            "WITH v(a,b) AS (VALUES (?,?),(?,?)) SELECT a FROM v"
         );
         assert_eq!(
             batch.text(DbBackend::Postgres, 1),
