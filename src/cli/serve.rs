@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::Common;
 use crate::app::{AppError, Server};
+use crate::config::Config;
 use crate::{shutdown, telemetry};
 
 /// Run the server.
@@ -28,6 +29,7 @@ impl Serve {
         config.auth.dev |= self.dev;
         telemetry::logs(&config.log);
         telemetry::metrics();
+        raise_descriptors(&config);
         let (data, dev) = (config.data_dir.display().to_string(), config.auth.dev);
         let server = Server::start(config).await?;
         println!("Pithead listens on {}", server.url());
@@ -45,5 +47,23 @@ impl Serve {
         server.run_until(shutdown::requested()).await?;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// Descriptors beside the connections: database, files, listener.
+const OTHER_DESCRIPTORS: u64 = 256;
+
+/// A connection takes two descriptors: its socket, and the handle by which a hung-up poll is seen.
+fn raise_descriptors(config: &Config) {
+    let connections = config.limits.in_flight + config.limits.parked;
+    let wanted = 2 * connections as u64 + OTHER_DESCRIPTORS;
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(limit) if limit >= wanted => {}
+        Ok(limit) => tracing::warn!(
+            limit,
+            wanted,
+            "too few file descriptors for `limits.in_flight` + `limits.parked`: raise `ulimit -n`"
+        ),
+        Err(error) => tracing::warn!(%error, "the limit of file descriptors cannot be read"),
     }
 }

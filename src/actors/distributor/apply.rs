@@ -202,9 +202,8 @@ impl Handler<Polling> for Distributor {
             c.parked = polling.parked;
             c.last_seen = c.last_seen.max(now);
         });
-        if polling.parked > 0 {
-            self.turn_soon(ctx);
-        }
+        // Any contact may be the moment at which a miner that was left alone may try again.
+        self.turn_soon(ctx);
     }
 }
 

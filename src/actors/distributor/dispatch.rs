@@ -138,7 +138,7 @@ impl Distributor {
         for (grant, outcome) in grants.iter().zip(outcomes) {
             let token = LeaseToken { task, slot: grant.slot, attempt: grant.attempt };
             match outcome {
-                Granted::Yes => self.opened(token, brief, grant),
+                Granted::Yes => self.opened(token, brief, grant, ctx),
                 Granted::Taken | Granted::NoRoom => {
                     surprised = true;
                     tracing::debug!(lease.token = %token, ?outcome, "a lease was refused");
@@ -154,10 +154,22 @@ impl Distributor {
     }
 
     /// A lease lives: keep it and hand it out.
-    fn opened(&mut self, token: LeaseToken, brief: &Arc<Brief>, grant: &Grant) {
+    fn opened(
+        &mut self,
+        token: LeaseToken,
+        brief: &Arc<Brief>,
+        grant: &Grant,
+        ctx: &mut Context<Self>,
+    ) {
         metrics::counter!(crate::telemetry::LEASES_OPENED).increment(1);
-        if let Some(slot) = self.slot_mut(token) {
-            *slot = (Slot::Leased(grant.holder), grant.attempt);
+        match self.slot_mut(token) {
+            Some(slot) if slot.0 == Slot::Reserved => {
+                *slot = (Slot::Leased(grant.holder), grant.attempt);
+            }
+            // Something else was heard of the slot first: the row knows what came last.
+            Some(_) => self.reread(token.task, ctx),
+            // The task ended meanwhile; its leases ended with it.
+            None => return,
         }
         let Some(miner) = grant.holder.miner() else { return };
         let Some(entry) = self.deps.directory.by_registration(miner) else { return };
