@@ -3,6 +3,7 @@
 
 mod architecture;
 mod kill;
+mod python;
 mod schema;
 mod store;
 mod support;
