@@ -47,6 +47,12 @@ pub enum AppError {
     /// An actor without which the server makes no sense is dead.
     #[error("the {0} died; the log says why")]
     ActorDied(&'static str),
+    /// What `pithead doctor` found.
+    #[error("{0} of the checks failed; they are marked above")]
+    Unsound(usize),
+    /// There is no database where one was expected.
+    #[error("there is no database at `{0}`; is `--data` right?")]
+    NoDatabase(String),
     /// The server's thread ended without a word.
     #[error("the server's thread ended unexpectedly")]
     Gone,

@@ -1,6 +1,7 @@
 //! The command line.
 #![expect(clippy::print_stdout, reason = "this is where people are spoken to")]
 
+mod doctor;
 mod keys;
 mod migrate;
 mod serve;
@@ -26,6 +27,8 @@ enum Command {
     Serve(serve::Serve),
     /// Bring the database's schema up to date, and end.
     Migrate(migrate::Migrate),
+    /// Check a data folder: rows against rows, files against rows.
+    Doctor(doctor::Doctor),
     /// Make, list and take back API keys.
     Keys(keys::Keys),
 }
@@ -71,6 +74,7 @@ pub async fn run() -> Result<(), AppError> {
     match Cli::parse().command {
         Command::Serve(serve) => serve.run().await,
         Command::Migrate(migrate) => migrate.run().await,
+        Command::Doctor(doctor) => doctor.run().await,
         Command::Keys(keys) => keys.run().await,
     }
 }

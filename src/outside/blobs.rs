@@ -34,6 +34,12 @@ impl Blobs {
         Ok(Self { root: root.to_owned() })
     }
 
+    /// The folder as it is, for reading: nothing is made or forgotten.
+    #[must_use]
+    pub const fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
     /// Where a blob is.
     #[must_use]
     pub fn path(&self, sha256: &str) -> PathBuf {

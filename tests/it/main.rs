@@ -4,6 +4,8 @@
 mod actors;
 mod architecture;
 mod examples;
+mod kill;
+mod python;
 mod schema;
 mod store;
 mod support;

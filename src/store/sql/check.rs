@@ -1,10 +1,15 @@
 //! The invariants of `invariants.sql`, asked of the database.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use pithead_entities as e;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
 
 use super::dialect::statement;
-use super::row::get;
-use crate::store::StoreResult;
+use super::row::{self, get};
+use crate::domain::ids::FileId;
+use crate::store::{FileRow, StoreResult};
 
 const QUERIES: &str = include_str!("../invariants.sql");
 
@@ -23,6 +28,19 @@ pub(super) async fn run(db: &DatabaseConnection) -> StoreResult<Vec<(String, u64
         counts.push((name.to_owned(), u64::try_from(count).unwrap_or_default()));
     }
     Ok(counts)
+}
+
+/// One page of all files, by id.
+pub(super) async fn files(
+    db: &DatabaseConnection,
+    after: Option<FileId>,
+    limit: u64,
+) -> StoreResult<Vec<FileRow>> {
+    let mut find = e::file::Entity::find().order_by_asc(e::file::Column::Id).limit(limit);
+    if let Some(FileId(after)) = after {
+        find = find.filter(e::file::Column::Id.gt(after));
+    }
+    find.all(db).await?.into_iter().map(row::file).collect()
 }
 
 #[cfg(test)]

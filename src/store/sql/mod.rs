@@ -95,6 +95,14 @@ impl SqlStore {
         check::run(&self.readers).await
     }
 
+    /// A page of everybody's files in the order of their ids, from the one `after` another.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn all_files(&self, after: Option<FileId>, limit: u64) -> StoreResult<Vec<FileRow>> {
+        check::files(&self.readers, after, limit).await
+    }
+
     async fn commit<C: writer::Command>(&self, command: C) -> StoreResult<C::Answer> {
         let writer = self.writer.lock().map(|writer| writer.clone());
         let writer = writer.ok().flatten().ok_or(StoreError::Closed)?;

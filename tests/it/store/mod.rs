@@ -4,6 +4,7 @@
 
 mod concurrent;
 mod differential;
+mod doctor;
 mod dump;
 mod end;
 mod enqueue;

@@ -1,0 +1,89 @@
+//! Programs that nobody here wrote: the real Bittensor SDK signs, `requests` sends; and the Python
+//! of the README, run as it stands there.
+
+mod readme;
+mod sdk;
+mod venv;
+
+use std::path::Path;
+use std::process::Stdio;
+
+use pithead::app::Server;
+use pithead::config::{Config, Role, RoleEntry};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+/// As in `sdk.py`.
+const VALIDATOR_UID: u16 = 100;
+/// As in `sdk.py`.
+const MINER_UID: u16 = 7;
+
+/// A server that knows a validator whose hotkey the SDK made.
+struct Stage {
+    server: Server,
+    folder: tempfile::TempDir,
+    python: &'static Path,
+    addresses: Value,
+    client_key: String,
+}
+
+impl Stage {
+    async fn set() -> Option<Self> {
+        let python = venv::python()?;
+        let folder = tempfile::tempdir().unwrap();
+        let mut keys = Command::new(python);
+        keys.arg(script()).arg("keys").env("HOME", folder.path());
+        let keys = said(keys).await;
+        let addresses: Value = serde_json::from_str(keys.trim()).unwrap();
+        let mut config = Config::default();
+        config.server.listen = "127.0.0.1:0".to_owned();
+        config.data_dir = folder.path().join("data");
+        config.auth.hotkeys = vec![RoleEntry {
+            hotkey: addresses["validator"].as_str().unwrap().to_owned(),
+            role: Role::Validator,
+            uid: VALIDATOR_UID,
+            stake: 1_000.0,
+        }];
+        let server = Server::start(config).await.unwrap();
+        let made = reqwest::Client::new()
+            .post(server.url() + "/api/v1/admin/keys")
+            .header("x-api-key", server.admin_key().unwrap())
+            .json(&json!({ "scopes": "client" }))
+            .send();
+        let made: Value = made.await.unwrap().json().await.unwrap();
+        let client_key = made["key"].as_str().unwrap().to_owned();
+        Some(Self { server, folder, python, addresses, client_key })
+    }
+
+    /// An address that the SDK made.
+    fn address(&self, name: &str) -> &str {
+        self.addresses[name].as_str().unwrap()
+    }
+
+    /// Python that finds the hotkeys and the server.
+    fn python(&self) -> Command {
+        let mut command = Command::new(self.python);
+        command
+            .env("HOME", self.folder.path())
+            .env("SERVER", self.server.url())
+            .env("API_KEY", &self.client_key)
+            .env("PYTHONWARNINGS", "ignore")
+            .kill_on_drop(true);
+        command
+    }
+}
+
+fn script() -> String {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/python/sdk.py").to_owned()
+}
+
+/// Runs a program to its end; what it said, or what went wrong.
+async fn said(mut command: Command) -> String {
+    let run = command.stdin(Stdio::null()).output();
+    let limit = std::time::Duration::from_secs(120);
+    let done = tokio::time::timeout(limit, run).await.expect("Python did not end").unwrap();
+    let out = String::from_utf8_lossy(&done.stdout).into_owned();
+    let error = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{out}\n{error}");
+    out
+}
