@@ -14,7 +14,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 
-use super::dialect::statement;
+use super::dialect::{STATEMENTS_CACHED, statement};
 use crate::store::{StoreError, StoreResult};
 
 /// Where the rows are.
@@ -154,6 +154,7 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(10))
+        .statement_cache_capacity(STATEMENTS_CACHED)
         .pragma("cache_size", "-65536")
         .pragma("wal_autocheckpoint", "4000")
         .pragma("temp_store", "MEMORY")
@@ -164,6 +165,7 @@ fn postgres_options(url: &str) -> StoreResult<PgConnectOptions> {
     let options = PgConnectOptions::from_str(url).map_err(failed("`database` is no valid URL"))?;
     Ok(options
         .application_name("pithead")
+        .statement_cache_capacity(STATEMENTS_CACHED)
         .options([
             ("statement_timeout", "30s"),
             ("lock_timeout", "10s"),

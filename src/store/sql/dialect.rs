@@ -1,12 +1,16 @@
 //! The little that differs between SQLite and PostgreSQL, and the one shape of statement that group
 //! commit needs: `WITH v(..) AS (VALUES ..)` followed by whatever uses `v`.
 //!
-//! Rows go out in chunks whose sizes are powers of two. So few distinct texts are prepared, and the
-//! driver's statement cache serves nearly all of them.
+//! A statement costs a hop to the database's thread or process, far more than its rows do. So all
+//! rows of a batch go out in one, and the driver's cache is large enough to keep the prepared text of
+//! every size ([`STATEMENTS_CACHED`]).
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 
 use crate::domain::limits::BATCH_ROWS_MAX;
+
+/// Prepared texts that a connection keeps: a dozen statements in all their sizes, and the reads.
+pub(super) const STATEMENTS_CACHED: usize = 16 * BATCH_ROWS_MAX;
 
 /// Type of a column of `v`; PostgreSQL wants it said.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +52,7 @@ impl Batch {
         let mut returned = Vec::with_capacity(rows.len());
         let mut left = rows.into_iter();
         while left.len() > 0 {
-            let size = chunk(left.len());
+            let size = left.len().min(BATCH_ROWS_MAX);
             let backend = db.get_database_backend();
             let values: Vec<Value> = left.by_ref().take(size).flatten().collect();
             let statement =
@@ -97,18 +101,12 @@ impl Batch {
     }
 }
 
-/// The largest power of two that fits both what is left and one statement.
-fn chunk(left: usize) -> usize {
-    let most = left.min(BATCH_ROWS_MAX);
-    1 << (usize::BITS - 1 - most.leading_zeros())
-}
-
 /// Splits rows for `insert_many` in the same way.
 pub(super) fn chunks<T>(rows: Vec<T>) -> Vec<Vec<T>> {
     let mut chunks = Vec::new();
     let mut left = rows.into_iter();
     while left.len() > 0 {
-        let size = chunk(left.len());
+        let size = left.len().min(BATCH_ROWS_MAX);
         chunks.push(left.by_ref().take(size).collect());
     }
     chunks
@@ -128,9 +126,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_go_out_in_powers_of_two() {
+    fn no_statement_has_more_rows_than_its_limit() {
         let sizes: Vec<_> = chunks((0..300).collect()).iter().map(Vec::len).collect();
-        assert_eq!(sizes, [128, 128, 32, 8, 4]);
+        assert_eq!(sizes, [128, 128, 44]);
     }
 
     #[test]
