@@ -19,6 +19,7 @@ macro_rules! metrics {
 metrics! {
     STORE_COMMIT_SECONDS: describe_histogram = "pithead_store_commit_seconds", "Time that a transaction took, commit included.";
     STORE_BATCH_COMMANDS: describe_histogram = "pithead_store_batch_commands", "Commands in one transaction.";
+    STORE_BATCHES_REPLAYED: describe_counter = "pithead_store_batches_replayed_total", "Batches that failed as one, so that their commands ran one by one.";
     TASKS_SUBMITTED: describe_counter = "pithead_tasks_submitted_total", "Tasks taken in.";
     TASKS_ENDED: describe_counter = "pithead_tasks_ended_total", "Tasks that ended, by state.";
     TASKS_OPEN: describe_gauge = "pithead_tasks_open", "Tasks that have not ended.";

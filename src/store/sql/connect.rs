@@ -70,6 +70,16 @@ impl Lock {
     }
 }
 
+/// Every statement of the writer finds its rows by key, a batch at a time. The planner does not know
+/// how large the batch or a young table is, and would rather hash a whole table than look into its
+/// index some thirty times.
+const BY_KEY: [(&str, &str); 4] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+];
+
 /// Readers of SQLite: one per core would do; a few more hide slow pages.
 const SQLITE_READERS: u32 = 4;
 /// Readers of PostgreSQL.
@@ -116,6 +126,7 @@ impl Location {
             Self::Postgres(url) => {
                 // Dead connections are found when they come back, not when they are needed
                 // (a pool that tests on acquire can die for good).
+                let options = postgres_options(url)?;
                 let pool = PgPoolOptions::new()
                     .max_connections(connections)
                     .acquire_timeout(Duration::from_secs(10))
@@ -128,7 +139,7 @@ impl Location {
                             Ok(matches!(ping, Ok(Ok(()))))
                         })
                     })
-                    .connect_with(postgres_options(url)?)
+                    .connect_with(if read_only { options } else { options.options(BY_KEY) })
                     .await
                     .map_err(failed("cannot connect to PostgreSQL"))?;
                 Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))

@@ -87,8 +87,9 @@ impl Batch {
                 }
                 text.push('$');
                 text.push_str(&number.to_string());
-                // The first row's types are the column's types.
-                if row == 0 {
+                // The first row's types are the column's types; but JSON arrives as `jsonb`, and does
+                // not match a column that is `json` without being told in every row.
+                if row == 0 || matches!(cast, Cast::Json) {
                     text.push_str("::");
                     text.push_str(cast.name());
                 }
@@ -129,6 +130,15 @@ mod tests {
     fn no_statement_has_more_rows_than_its_limit() {
         let sizes: Vec<_> = chunks((0..300).collect()).iter().map(Vec::len).collect();
         assert_eq!(sizes, [128, 128, 44]);
+    }
+
+    #[test]
+    fn postgresql_is_told_of_json_in_every_row() {
+        let batch = Batch { columns: &[("a", Cast::Int), ("b", Cast::Json)], body: "TABLE v" };
+        assert_eq!(
+            batch.text(DbBackend::Postgres, 2),
+            "WITH v(a,b) AS (VALUES ($1::integer,$2::json),($3,$4::json)) TABLE v"
+        );
     }
 
     #[test]

@@ -247,6 +247,7 @@ async fn commit(db: &DatabaseConnection, batch: Batch) {
         tracing::warn!(%error, commands, "a transaction failed");
         return failed.batch.fail_all(&failed.error);
     }
+    metrics::counter!(crate::telemetry::STORE_BATCHES_REPLAYED).increment(1);
     tracing::debug!(%error, commands, "a batch failed; its commands run one by one");
     let mut gone = None;
     for job in failed.batch.into_jobs() {
