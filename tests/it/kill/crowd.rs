@@ -244,15 +244,15 @@ async fn respond(me: &mut Person, task: &str, token: &str) {
         let again = me.ask(&Ask::post("again", target, &body(&data))).await;
         let other = json!({ "summary": "other", "transcript": "other" });
         let other = me.ask(&Ask::post("other", target, &body(&other))).await;
-        if let Some((status, answer, _)) = again {
-            if status != 200 || answer["duplicate"] != true {
-                me.site.wrong(format!("{token}: the same again was answered {status}: {answer}"));
-            }
+        if let Some((status, answer, _)) = again
+            && (status != 200 || answer["duplicate"] != true)
+        {
+            me.site.wrong(format!("{token}: the same again was answered {status}: {answer}"));
         }
-        if let Some((status, answer, _)) = other {
-            if status != 409 {
-                me.site.wrong(format!("{token}: another was answered {status}: {answer}"));
-            }
+        if let Some((status, answer, _)) = other
+            && status != 409
+        {
+            me.site.wrong(format!("{token}: another was answered {status}: {answer}"));
         }
     }
 }
