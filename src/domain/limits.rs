@@ -109,6 +109,9 @@ pub const IDEMPOTENCY_KEY_MAX: usize = 128;
 pub const MINER_TIMEOUT_MILLIS: i64 = 15 * MINUTE;
 /// How often stale miners are retired.
 pub const MINER_SWEEP_MILLIS: i64 = 5 * MINUTE;
+/// The window that the documents name, told to their clients. What counts is whether a validator is
+/// active by its own report period: five minutes would hardly ever hold two reports.
+pub const CONSENSUS_TIMEOUT_MINUTES: f64 = 5.0;
 /// Capacity of a miner whose reports name none.
 pub const CAPACITY: u32 = 5;
 /// Consecutive failures after which a miner is left alone for a while.

@@ -8,8 +8,8 @@ use super::miners::uid;
 use crate::actors::consensus::{Explain, Overview, VerdictOf, ViewConsensus};
 use crate::actors::distributor::ViewMiners;
 use crate::domain::consensus::ValidatorView;
-use crate::domain::limits::MINER_SWEEP_MILLIS;
-use crate::domain::units::{MINUTE, Millis};
+use crate::domain::limits::CONSENSUS_TIMEOUT_MINUTES;
+use crate::domain::units::Millis;
 use crate::http::Web;
 use crate::http::auth::AnyCaller;
 use crate::http::error::{ApiError, ApiResult};
@@ -67,7 +67,7 @@ fn statistics(web: &Web, overview: &Overview) -> Value {
         "consensus_miners": stats.consensus_miners,
         "active_validators": stats.active_validators,
         "average_consensus_confidence": stats.mean_confidence.as_f64(),
-        "consensus_timeout_minutes": (5 * MINUTE).max(MINER_SWEEP_MILLIS) as f64 / MINUTE as f64,
+        "consensus_timeout_minutes": CONSENSUS_TIMEOUT_MINUTES,
         "min_consensus_validators": web.config.consensus.validators_min,
         "consensus_coverage": stats.coverage.as_f64(),
         "validator_participation": stats.participation.as_f64(),
