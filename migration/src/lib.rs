@@ -5,6 +5,7 @@ pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
 
 mod m20261121_000001_main_job;
+mod m20261121_000002_indexes_by_moment;
 
 /// All migrations, in order.
 #[derive(Debug)]
@@ -12,6 +13,9 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261121_000001_main_job::Migration)]
+        vec![
+            Box::new(m20261121_000001_main_job::Migration),
+            Box::new(m20261121_000002_indexes_by_moment::Migration),
+        ]
     }
 }

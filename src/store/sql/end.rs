@@ -194,8 +194,8 @@ pub(super) async fn sweep(
         let Sweep { now, policy, rows_max } = waiting.command;
         let limit = i64::try_from(rows_max).unwrap_or(i64::MAX);
         let due = format!(
-            "SELECT {LIVE_COLUMNS} FROM slot WHERE state IN ('offered','running') \
-             AND expires_at <= $1 ORDER BY expires_at, task_id, slot LIMIT $2"
+            "SELECT {LIVE_COLUMNS} FROM slot WHERE expires_at <= $1 \
+             ORDER BY expires_at, task_id, slot LIMIT $2"
         );
         let mut losses = Vec::new();
         for row in tx.query_all_raw(statement(tx, &due, [now.0.into(), limit.into()])).await? {
@@ -215,7 +215,7 @@ pub(super) async fn sweep(
 // The same rule as `domain::task::settle_late`.
 const END_LATE: &str = "UPDATE task SET \
     state = CASE WHEN answered >= min_responses THEN 'done' ELSE 'expired' END, finished_at = $1 \
-    WHERE state = 'open' AND id IN (SELECT id FROM task WHERE state = 'open' AND deadline <= $1 \
+    WHERE state = 'open' AND id IN (SELECT id FROM task WHERE finished_at IS NULL AND deadline <= $1 \
     ORDER BY deadline, id LIMIT $2) RETURNING id, state, answered, failed, slots";
 
 async fn overdue(tx: &DatabaseTransaction, now: Millis, limit: i64) -> StoreResult<Vec<Overdue>> {
@@ -338,7 +338,7 @@ async fn close(
 ) -> StoreResult<Vec<Lost>> {
     // Closings are rare, and live leases are few: a look through their index will do.
     let held = format!(
-        "SELECT {LIVE_COLUMNS} FROM slot WHERE state IN ('offered','running') AND holder = $1 \
+        "SELECT {LIVE_COLUMNS} FROM slot WHERE expires_at IS NOT NULL AND holder = $1 \
          ORDER BY task_id, slot"
     );
     let mut losses = Vec::new();

@@ -12,7 +12,6 @@ use uuid::Uuid;
 use super::dialect::statement;
 use super::row::{self, get};
 use crate::domain::ids::{FileId, TaskId, ValidatorId};
-use crate::domain::task::TaskState;
 use crate::domain::units::Millis;
 use crate::store::*;
 
@@ -62,8 +61,7 @@ pub(super) async fn held_by(
     db: &DatabaseConnection,
     holder: Holder,
 ) -> StoreResult<Vec<TaskRecord>> {
-    let text = "SELECT DISTINCT task_id FROM slot WHERE state IN ('offered','running') \
-                AND holder = $1";
+    let text = "SELECT DISTINCT task_id FROM slot WHERE expires_at IS NOT NULL AND holder = $1";
     by_ids(db, text, vec![holder.id().into()]).await
 }
 
@@ -176,8 +174,8 @@ pub(super) async fn file_is_assigned(
 /// Whether a sweep would find anything: one look into each partial index.
 pub(super) async fn anything_due(db: &DatabaseConnection, now: Millis) -> StoreResult<bool> {
     for text in [
-        "SELECT 1 FROM slot WHERE state IN ('offered','running') AND expires_at <= $1 LIMIT 1",
-        "SELECT 1 FROM task WHERE state = 'open' AND deadline <= $1 LIMIT 1",
+        "SELECT 1 FROM slot WHERE expires_at <= $1 LIMIT 1",
+        "SELECT 1 FROM task WHERE finished_at IS NULL AND deadline <= $1 LIMIT 1",
     ] {
         if db.query_one_raw(statement(db, text, [now.0.into()])).await?.is_some() {
             return Ok(true);
@@ -206,7 +204,7 @@ pub(super) async fn load(db: &DatabaseConnection, since: Millis) -> StoreResult<
         .order_by_asc(e::registration::Column::Uid);
     let validators = e::validator::Entity::find().order_by_asc(e::validator::Column::Id);
     let tasks = e::task::Entity::find()
-        .filter(e::task::Column::State.eq(TaskState::Open.as_str()))
+        .filter(e::task::Column::FinishedAt.is_null())
         .order_by_asc(e::task::Column::Id);
     let verdicts = e::verdict::Entity::find().order_by_asc(e::verdict::Column::Uid);
     let validators: Vec<_> =
