@@ -37,6 +37,7 @@ metrics! {
     HTTP_REFUSED_FULL: describe_counter = "pithead_http_refused_full_total", "Requests refused since all permits were taken.";
     AUTH_FAILED: describe_counter = "pithead_auth_failures_total", "Requests whose credentials were refused, by code.";
     MINERS: describe_gauge = "pithead_miners", "Miners with an actor.";
+    POLLS_PARKED: describe_gauge = "pithead_polls_parked", "Long-polls that wait.";
     CONSENSUS_CONFIDENCE: describe_gauge = "pithead_consensus_confidence", "Mean confidence of all verdicts.";
     CONSENSUS_COVERAGE: describe_gauge = "pithead_consensus_coverage", "Share of known miners that enough validators report.";
     CONSENSUS_CONFLICTS: describe_gauge = "pithead_consensus_conflict_rate", "Share of verdicts with a conflict.";

@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod cycles;
+mod scale;
 mod server;
 mod statuses;
 mod wire;
@@ -45,6 +46,9 @@ pub(crate) struct Args {
     /// Seconds of idleness to watch for writes; 0 to leave them out.
     #[arg(long, default_value_t = 20)]
     idle_secs: u64,
+    /// Measure sizes instead: 100,000 open tasks, 65,536 miners, 10,000 parked polls.
+    #[arg(long)]
+    scale: bool,
     /// `postgres://..`; SQLite in a temporary folder when absent.
     #[arg(long)]
     database: Option<String>,
@@ -67,6 +71,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn measure(args: Args) -> Result<(), Box<dyn Error>> {
+    if args.scale {
+        scale::measure(&args).await?.print(args.json);
+        return Ok(());
+    }
     let server = server::Child::start(&args).await?;
     let idle = cycles::idle(&args, &server).await?;
     let busy = cycles::busy(&args, &server).await?;

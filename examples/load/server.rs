@@ -57,11 +57,29 @@ pub(crate) fn be(args: &Args, folder: &Path) -> Result<(), Box<dyn Error>> {
     })
 }
 
+type Spawned = (tokio::process::Child, Lines<BufReader<ChildStdout>>, String, String);
+
+/// The process, what it says, its address, and the first key of an administrator.
+async fn spawn(args: &Args, folder: &Path) -> Result<Spawned, Box<dyn Error>> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("--serve").arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+    if let Some(url) = &args.database {
+        command.arg("--database").arg(url);
+    }
+    let mut process = command.kill_on_drop(true).spawn()?;
+    let out = process.stdout.take().ok_or("no output")?;
+    let mut says = BufReader::new(out).lines();
+    let line = says.next_line().await?.ok_or("the server did not start")?;
+    let (address, admin_key) = line.split_once(' ').ok_or("the server said something else")?;
+    let (address, admin_key) = (address.to_owned(), admin_key.to_owned());
+    Ok((process, says, address, admin_key))
+}
+
 /// A running server.
 pub(crate) struct Child {
     process: tokio::process::Child,
     // Kept open: the child would fail on a closed pipe.
-    _says: Lines<BufReader<ChildStdout>>,
+    says: Lines<BufReader<ChildStdout>>,
     folder: tempfile::TempDir,
     pub(crate) address: String,
     admin_key: String,
@@ -72,17 +90,7 @@ pub(crate) struct Child {
 impl Child {
     pub(crate) async fn start(args: &Args) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::tempdir()?;
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg("--serve").arg(folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        if let Some(url) = &args.database {
-            command.arg("--database").arg(url);
-        }
-        let mut process = command.kill_on_drop(true).spawn()?;
-        let out = process.stdout.take().ok_or("no output")?;
-        let mut says = BufReader::new(out).lines();
-        let line = says.next_line().await?.ok_or("the server did not start")?;
-        let (address, admin_key) = line.split_once(' ').ok_or("the server said something else")?;
-        let (address, admin_key) = (address.to_owned(), admin_key.to_owned());
+        let (process, says, address, admin_key) = spawn(args, folder.path()).await?;
         if admin_key.is_empty() {
             return Err("the database was used before: give an empty one".into());
         }
@@ -90,13 +98,24 @@ impl Child {
         let identity: Value = serde_json::from_slice(wire.get("/api/v1/identity").await?.body)?;
         let hotkey = Hotkey::parse(identity["hotkey"].as_str().unwrap_or_default())?;
         let nonces = Nonces::default();
-        Ok(Self { process, _says: says, folder, address, admin_key, hotkey, nonces })
+        Ok(Self { process, says, folder, address, admin_key, hotkey, nonces })
+    }
+
+    /// Kills the server with -9 and starts it again with the same data.
+    pub(crate) async fn kill_and_start(&mut self, args: &Args) -> Result<(), Box<dyn Error>> {
+        self.process.kill().await?;
+        (self.process, self.says, self.address, _) = spawn(args, self.folder.path()).await?;
+        Ok(())
+    }
+
+    /// Header lines of the administrator.
+    pub(crate) fn admin(&self) -> String {
+        format!("x-api-key: {}\r\n", self.admin_key)
     }
 
     /// Makes an API key of this scope; header lines that present it.
     pub(crate) async fn key(&self, scope: &str) -> Result<String, Box<dyn Error>> {
-        let admin = format!("x-api-key: {}\r\n", self.admin_key);
-        let mut wire = Wire::connect(&self.address, &admin).await?;
+        let mut wire = Wire::connect(&self.address, &self.admin()).await?;
         let body = format!("{{\"scopes\":\"{scope}\"}}");
         let answer =
             wire.post("/api/v1/admin/keys", "application/json", "", body.as_bytes()).await?;

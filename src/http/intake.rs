@@ -21,6 +21,7 @@ use crate::domain::units::Millis;
 pub struct Gate {
     in_flight: Arc<Semaphore>,
     parked: Arc<Semaphore>,
+    parked_max: usize,
     overload: Overload,
 }
 
@@ -33,11 +34,19 @@ impl Gate {
     #[must_use]
     pub fn new(in_flight: usize, parked: usize, overload: Overload) -> Self {
         let most = Semaphore::MAX_PERMITS;
+        let parked_max = parked.min(most);
         Self {
             in_flight: Arc::new(Semaphore::new(in_flight.min(most))),
-            parked: Arc::new(Semaphore::new(parked.min(most))),
+            parked: Arc::new(Semaphore::new(parked_max)),
+            parked_max,
             overload,
         }
+    }
+
+    /// Requests that wait now.
+    #[must_use]
+    pub fn parked(&self) -> usize {
+        self.parked_max.saturating_sub(self.parked.available_permits())
     }
 
     /// Gives the request's permit back while it waits for something to happen.

@@ -269,8 +269,13 @@ impl ConsensusSupervisor {
         };
         let deps = self.deps.clone();
         let written = async move {
+            let now = command.now;
             let registered = deps.store.register(command).await?;
-            let held = fleet::held(deps, registered.row.id).await?;
+            // One that was opened just now holds nothing.
+            let held = match registered.row.opened_at == now {
+                true => Vec::new(),
+                false => fleet::held(deps, registered.row.id).await?,
+            };
             Ok::<_, StoreError>((registered, held))
         };
         ctx.spawn(written.into_actor(self).map(move |outcome, act, ctx| {

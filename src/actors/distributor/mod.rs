@@ -249,6 +249,7 @@ impl Actor for Distributor {
     fn started(&mut self, ctx: &mut Self::Context) {
         // Messages from HTTP are bounded by the permits at its door; this only must not be smaller.
         ctx.set_mailbox_capacity(crate::domain::limits::IN_FLIGHT_MAX);
+        metrics::gauge!(crate::telemetry::TASKS_OPEN).set(self.open.len() as f64);
         self.turn_soon(ctx);
         self.wake_later(ctx);
     }

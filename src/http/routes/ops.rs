@@ -37,6 +37,7 @@ pub(super) async fn readyz(web: Data<Web>) -> ApiResult {
 pub(super) async fn metrics(web: Data<Web>) -> ApiResult {
     let stats = web.consensus.send(ViewConsensus).await?.stats;
     metrics::gauge!(crate::telemetry::MINERS).set(web.directory.len() as f64);
+    metrics::gauge!(crate::telemetry::POLLS_PARKED).set(web.gate.parked() as f64);
     metrics::gauge!(crate::telemetry::CONSENSUS_CONFIDENCE).set(stats.mean_confidence.as_f64());
     metrics::gauge!(crate::telemetry::CONSENSUS_COVERAGE).set(stats.coverage.as_f64());
     metrics::gauge!(crate::telemetry::CONSENSUS_CONFLICTS).set(stats.conflict_rate.as_f64());

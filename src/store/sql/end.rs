@@ -1,12 +1,11 @@
-//! Leases that end without an answer, and tasks that end early: release, sweep, cancel, and the
-//! closing of a registration. All lose leases in the same way.
+//! Leases that end without an answer, and tasks that end early: release, sweep, cancel. All lose
+//! leases in the same way; so does the closing of a registration.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use pithead_entities as e;
-use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryResult, Set,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryResult,
 };
 use uuid::Uuid;
 
@@ -14,14 +13,14 @@ use super::dialect::{Batch, Cast, statement};
 use super::row::{self, get, holder, small, token};
 use super::settle::{self, Ended, LostLease, Moves, Standings};
 use super::writer::Waiting;
-use crate::domain::ids::{LeaseToken, RegistrationId, TaskId};
+use crate::domain::ids::{LeaseToken, TaskId};
 use crate::domain::lease::{AfterLoss, LeasePolicy, LossReason};
 use crate::domain::task::{SlotState, TaskState};
 use crate::domain::units::Millis;
 use crate::store::*;
 
 /// A live lease as read, before it is lost.
-struct Live {
+pub(super) struct Live {
     token: LeaseToken,
     holder: Holder,
     offered: bool,
@@ -30,10 +29,10 @@ struct Live {
     fetched_at: Option<i64>,
 }
 
-const LIVE_COLUMNS: &str = "slot.task_id, slot.slot, slot.attempt, slot.holder_kind, slot.holder, \
+pub(super) const LIVE_COLUMNS: &str = "slot.task_id, slot.slot, slot.attempt, slot.holder_kind, slot.holder, \
                             slot.state, slot.failures, slot.granted_at, slot.fetched_at";
 
-fn read_live(row: &QueryResult) -> StoreResult<Live> {
+pub(super) fn read_live(row: &QueryResult) -> StoreResult<Live> {
     let (kind, id): (String, Uuid) = (get(row, 3)?, get(row, 4)?);
     Ok(Live {
         token: token(get(row, 0)?, get(row, 1)?, get(row, 2)?)?,
@@ -46,11 +45,11 @@ fn read_live(row: &QueryResult) -> StoreResult<Live> {
 }
 
 /// A lease to end, and how.
-struct Loss {
-    live: Live,
-    reason: LossReason,
-    policy: LeasePolicy,
-    now: Millis,
+pub(super) struct Loss {
+    pub(super) live: Live,
+    pub(super) reason: LossReason,
+    pub(super) policy: LeasePolicy,
+    pub(super) now: Millis,
 }
 
 const LOSE: Batch = Batch {
@@ -71,7 +70,7 @@ const LOSE: Batch = Batch {
 
 /// Ends these leases: slots back in the queue or given up, attempts written down, counters moved,
 /// tasks settled. Answers in the order given.
-async fn lose(tx: &DatabaseTransaction, losses: Vec<Loss>) -> StoreResult<Vec<Lost>> {
+pub(super) async fn lose(tx: &DatabaseTransaction, losses: Vec<Loss>) -> StoreResult<Vec<Lost>> {
     let mut rows = Vec::with_capacity(losses.len());
     let mut moves = Moves::new();
     let mut ended: BTreeMap<TaskId, Ended> = BTreeMap::new();
@@ -278,111 +277,4 @@ pub(super) async fn cancel(
         });
     }
     Ok(())
-}
-
-/// Opens a uid's registration, or brings it up to date, and closes the others of that uid.
-pub(super) async fn register(
-    tx: &DatabaseTransaction,
-    waiting: &mut [Waiting<Register, Registered>],
-) -> StoreResult<()> {
-    for waiting in waiting {
-        let command = waiting.command.clone();
-        let (mut closed, mut lost) = (Vec::new(), Vec::new());
-        let open = e::registration::Entity::find()
-            .filter(e::registration::Column::Netuid.eq(i32::from(command.netuid)))
-            .filter(e::registration::Column::Uid.eq(i32::from(command.uid.0)))
-            .filter(e::registration::Column::ClosedAt.is_null())
-            .one(tx)
-            .await?;
-        if let Some(open) = open {
-            let known =
-                open.registered_block == command.registered_block || command.registered_block == 0;
-            if open.hotkey == command.hotkey.as_str() && known {
-                let row = update(tx, open, &command).await?;
-                waiting.answer(Registered { row, closed, lost });
-                continue;
-            }
-            lost = close(tx, RegistrationId(open.id), &command).await?;
-            closed.push(RegistrationId(open.id));
-        }
-        let row = open_new(tx, &command).await?;
-        waiting.answer(Registered { row, closed, lost });
-    }
-    Ok(())
-}
-
-async fn update(
-    tx: &DatabaseTransaction,
-    open: e::registration::Model,
-    command: &Register,
-) -> StoreResult<RegistrationRow> {
-    let capacity = i32::try_from(command.capacity).unwrap_or(i32::MAX);
-    let coldkey =
-        command.coldkey.as_ref().map(ToString::to_string).or_else(|| open.coldkey.clone());
-    if open.capacity == capacity && open.coldkey == coldkey {
-        return row::registration(open);
-    }
-    let change = e::registration::ActiveModel {
-        id: Set(open.id),
-        capacity: Set(capacity),
-        coldkey: Set(coldkey),
-        ..Default::default()
-    };
-    row::registration(e::registration::Entity::update(change).exec(tx).await?)
-}
-
-async fn close(
-    tx: &DatabaseTransaction,
-    id: RegistrationId,
-    command: &Register,
-) -> StoreResult<Vec<Lost>> {
-    // Closings are rare, and live leases are few: a look through their index will do.
-    let held = format!(
-        "SELECT {LIVE_COLUMNS} FROM slot WHERE expires_at IS NOT NULL AND holder = $1 \
-         ORDER BY task_id, slot"
-    );
-    let mut losses = Vec::new();
-    for row in tx.query_all_raw(statement(tx, &held, [id.0.into()])).await? {
-        let live = read_live(&row)?;
-        let (policy, now) = (command.policy, command.now);
-        losses.push(Loss { live, reason: LossReason::Retired, policy, now });
-    }
-    let lost = lose(tx, losses).await?;
-    let change = e::registration::ActiveModel {
-        id: Set(id.0),
-        closed_at: Set(Some(command.now.0)),
-        ..Default::default()
-    };
-    e::registration::Entity::update(change).exec(tx).await?;
-    Ok(lost)
-}
-
-/// A registration that was closed and comes back (hotkeys swapped to and fro while the block is not
-/// known) is opened again with its record.
-async fn open_new(tx: &DatabaseTransaction, command: &Register) -> StoreResult<RegistrationRow> {
-    use e::registration::Column;
-    let fresh = e::registration::ActiveModel {
-        id: Set(command.id.0),
-        netuid: Set(command.netuid.into()),
-        uid: Set(command.uid.0.into()),
-        hotkey: Set(command.hotkey.to_string()),
-        registered_block: Set(command.registered_block),
-        coldkey: Set(command.coldkey.as_ref().map(ToString::to_string)),
-        capacity: Set(i32::try_from(command.capacity).unwrap_or(i32::MAX)),
-        live: Set(0),
-        answered: Set(0),
-        lost: Set(0),
-        scored: Set(0),
-        score_sum: Set(0),
-        opened_at: Set(command.now.0),
-        closed_at: Set(None),
-    };
-    let identity = [Column::Netuid, Column::Uid, Column::Hotkey, Column::RegisteredBlock];
-    let mut again = OnConflict::columns(identity);
-    again.update_columns([Column::Capacity, Column::OpenedAt, Column::ClosedAt]);
-    let coldkey = Expr::cust("COALESCE(excluded.coldkey, registration.coldkey)");
-    again.value(Column::Coldkey, coldkey);
-    let row =
-        e::registration::Entity::insert(fresh).on_conflict(again).exec_with_returning(tx).await?;
-    row::registration(row)
 }

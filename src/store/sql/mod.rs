@@ -13,6 +13,7 @@ mod lease;
 mod nonce;
 mod reads;
 mod records;
+mod register;
 mod respond;
 mod row;
 mod settle;

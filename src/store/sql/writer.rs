@@ -15,8 +15,8 @@ use sea_orm::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{end, enqueue, evaluate, lease, nonce, records, respond};
-use crate::domain::ids::{TaskId, ValidatorId};
+use super::{end, enqueue, evaluate, lease, nonce, records, register, respond};
+use crate::domain::ids::{MinerUid, TaskId, ValidatorId};
 use crate::domain::limits::{BATCH_COMMANDS_MAX, WRITER_QUEUE_MAX};
 use crate::domain::units::Millis;
 use crate::store::*;
@@ -58,6 +58,7 @@ enum Key {
     Task(TaskId),
     Text(String, String),
     Holder(uuid::Uuid),
+    Uid(u16, MinerUid),
     Lease(crate::domain::ids::LeaseToken),
     All,
 }
@@ -151,7 +152,7 @@ jobs! {
     releases: Release(Release) -> Released, |c: &Release| Key::Task(c.token.task);
     cancels: Cancel(Cancel) -> Cancelled, |c: &Cancel| Key::Task(c.task);
     evaluates: Evaluate(Evaluate) -> Evaluated, |c: &Evaluate| Key::Task(c.task);
-    registers: Register(Register) -> Registered, |_: &Register| Key::All;
+    registers: Register(Register) -> Registered, |c: &Register| Key::Uid(c.netuid, c.uid);
     validators: KnowValidator(ValidatorRow) -> ValidatorId, |_: &ValidatorRow| Key::All;
     reports: PutReport(PutReport) -> (), |c: &PutReport| Key::Holder(c.report.id.0);
     verdicts: PutVerdicts(PutVerdicts) -> (), |_: &PutVerdicts| Key::All;
@@ -312,7 +313,7 @@ async fn apply(tx: &DatabaseTransaction, batch: &mut Batch, alone: bool) -> Stor
     end::release(tx, &mut batch.releases).await?;
     end::cancel(tx, &mut batch.cancels).await?;
     evaluate::run(tx, &mut batch.evaluates).await?;
-    end::register(tx, &mut batch.registers).await?;
+    register::run(tx, &mut batch.registers).await?;
     end::sweep(tx, &mut batch.sweeps).await?;
     records::prune(tx, &mut batch.prunes).await
 }
