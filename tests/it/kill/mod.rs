@@ -6,6 +6,7 @@
 
 mod check;
 mod crowd;
+mod rogue;
 mod server;
 mod site;
 
@@ -26,6 +27,8 @@ use site::{Ask, Credentials, Site, now_millis};
 
 const CLIENTS: u16 = 4;
 const MINERS: u16 = 6;
+/// Leases that a miner may hold: together far fewer than the clients want.
+const CAPACITY: usize = 3;
 const VALIDATORS: u16 = 3;
 /// Uid of the first validator.
 const FIRST_VALIDATOR: u16 = 100;
@@ -119,7 +122,7 @@ impl Run {
                 json!({
                     "uid": uid, "hotkey": miner_key(uid).hotkey(), "stake": 100.0,
                     "is_serving": true, "performance_score": 0.8, "current_load": 0,
-                    "max_capacity": 3,
+                    "max_capacity": CAPACITY,
                     "task_type_specialization": ["transcription", "summarization"],
                 })
             })
