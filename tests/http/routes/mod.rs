@@ -4,6 +4,7 @@
 mod admin_keys;
 mod bodies;
 mod files;
+mod garbage;
 mod miner_response;
 mod miner_tasks;
 mod miners;

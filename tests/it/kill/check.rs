@@ -228,7 +228,8 @@ fn room(stored: &Stored, wrongs: &mut Vec<String>) {
         let most = usize::try_from(most.max().unwrap_or(0)).unwrap();
         fullest = fullest.max(most);
         if most > CAPACITY {
-            wrongs.push(format!("{miner:?} held {most} leases at once and has room for {CAPACITY}"));
+            wrongs
+                .push(format!("{miner:?} held {most} leases at once and has room for {CAPACITY}"));
         }
     }
     if fullest < CAPACITY {

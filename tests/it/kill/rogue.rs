@@ -72,12 +72,7 @@ pub(super) async fn race(me: &mut Person, token: &str) {
     }
 }
 
-pub(super) fn answer<'a>(
-    me: &Person,
-    what: &'static str,
-    token: &str,
-    data: &Value,
-) -> Ask<'a> {
+pub(super) fn answer<'a>(me: &Person, what: &'static str, token: &str, data: &Value) -> Ask<'a> {
     let task = token.split('.').next().unwrap_or_default();
     let body = json!({ "task_id": task, "miner_uid": me.uid, "lease_token": token,
                        "response_data": data, "processing_time": 0.1 });
