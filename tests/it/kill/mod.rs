@@ -3,6 +3,34 @@
 //!
 //! `PITHEAD_KILLS=100` kills so often on SQLite and a fifth as often on PostgreSQL;
 //! `PITHEAD_KILL_SEED` repeats the moments and the crowd's choices (not the machine's timing).
+//!
+//! # Each guard removed, one at a time, on SQLite
+//!
+//! Caught here: `attempt`, `holder` and `state` of an answer (`kill::rogue::lie`, `kill::rogue::race`),
+//! `state = 'queued'` of a grant, `state = 'open'` of a cancel, and the uniqueness of idempotency keys.
+//! `live + n <= capacity` is the second of two: the Distributor reserves in memory first. With the
+//! memory's guard gone the row's holds alone; with both gone `kill::check::room` finds the miners.
+//!
+//! What a miner says of its lease goes through its actor, which knows its tokens; so these are seen by
+//! the suite of the store alone:
+//!
+//! * grant: `attempt` `store::lease::a_slot_is_leased_at_its_next_attempt_only`; capacity
+//!   `store::lease::room_goes_out_by_rank`; open registration
+//!   `store::lease::a_closed_registration_gets_no_lease`
+//! * fetch: `store::lease::another_attempt_is_not_fetched`, `store::lease::only_the_holder_fetches`,
+//!   `store::lease::an_offer_is_fetched_once`
+//! * heartbeat: `attempt` `store::fences::the_same_miner_again_does_not_complete_its_stale_attempt`;
+//!   holder and state `store::lease::a_lost_lease_has_no_heartbeat`; only later
+//!   `store::lease::a_heartbeat_never_shortens_a_lease`
+//! * release: `store::end::only_the_holder_gives_back`, `store::end::a_lease_is_given_back_once`
+//! * superseding live slots only: `store::end::cancel_keeps_what_was_answered`
+//! * judging done tasks only: `store::evaluate::only_done_tasks_are_judged`
+//!
+//! No test can miss these, as another predicate of the same transaction says the same: `attempt` in
+//! the look before a release (its rows are found again by token), `attempt` and `state` of `LOSE`
+//! (after that look), `state` in the sweep's look (only leases expire), `state = 'open'` in `SETTLE`
+//! (leases live on open tasks only), `state = 'done'` of an approval (read just before), the outer
+//! `state` of `END_LATE` (the inner one).
 
 mod check;
 mod crowd;
