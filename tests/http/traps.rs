@@ -18,7 +18,7 @@
 //! * acceptance after expiry: `traps::completion_and_renewal_are_refused_after_expiry`,
 //!   `traps::an_answer_that_races_its_expiry_counts_once_or_not_at_all`
 //!
-//! The seven cases of correctness, over HTTP and (`store::fences`) in the rows:
+//! The seven cases of correctness, over HTTP and in the rows:
 //!
 //! * enqueue joins the transaction: `walks::idempotency::the_same_submit_many_times_at_once_is_one_task`,
 //!   `store::fences::a_task_its_key_and_its_nonce_come_together_or_not_at_all`
