@@ -22,7 +22,7 @@
 //! * heartbeat: `attempt` `store::fences::the_same_miner_again_does_not_complete_its_stale_attempt`;
 //!   holder and state `store::lease::a_lost_lease_has_no_heartbeat`; only later
 //!   `store::lease::a_heartbeat_never_shortens_a_lease`
-//! * release: `store::end::only_the_holder_gives_back`, `store::end::a_lease_is_given_back_once`
+//! * release: holder and state `store::end::only_the_holder_gives_back`
 //! * superseding live slots only: `store::end::cancel_keeps_what_was_answered`
 //! * judging done tasks only: `store::evaluate::only_done_tasks_are_judged`
 //!
