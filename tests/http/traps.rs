@@ -1,6 +1,42 @@
-//! What hurt the users of other queues and routers, one test each (`origin.md`). Those that a walk
-//! tells already are named here in its module: a rescue by time alone, acceptance after expiry
-//! (`walks::silence`), a cancel that does nothing (`walks::cancel`).
+//! What hurt the users of other queues and routers: each trap has a test of its own, here or where
+//! its story is told. In the order of the list in `origin.md`:
+//!
+//! * rescue by elapsed time alone: `walks::silence::heartbeats_keep_a_lease_alive_beyond_its_first_time`,
+//!   `walks::silence::a_run_that_falls_silent_is_given_to_another_and_its_late_answer_is_refused`
+//! * completion by the worker's name: `traps::reuse_of_a_worker_does_not_complete_its_own_stale_attempt`
+//! * assignment that loses tasks: `traps::an_assignment_cut_off_by_a_restart_loses_no_task`, and under
+//!   kill -9 `kill::what_was_acknowledged_outlives_kills_under_load_on_sqlite`
+//! * a write per heartbeat: `traps::heartbeats_in_a_row_are_one_write`
+//! * idle polling: `traps::an_idle_server_writes_nothing`,
+//!   `walks::waiting::a_poll_without_work_ends_empty_after_its_time`
+//! * statistics by counting: `architecture::statistics_never_count_tables`
+//! * cancel that does nothing: `walks::cancel::a_cancelled_task_really_stops`
+//! * a breaker opened by our overload: `traps::our_own_overload_is_not_the_miners_failure`
+//! * herding: `traps::work_does_not_herd_onto_one_miner`
+//! * the failing worker again: `traps::the_failing_worker_does_not_get_the_job_again`
+//! * SQLITE_BUSY: `traps::a_concurrent_writer_never_surfaces_as_busy`
+//! * acceptance after expiry: `traps::completion_and_renewal_are_refused_after_expiry`,
+//!   `traps::an_answer_that_races_its_expiry_counts_once_or_not_at_all`
+//!
+//! The seven cases of correctness, over HTTP and in the rows:
+//!
+//! * enqueue joins the transaction: `walks::idempotency::the_same_submit_many_times_at_once_is_one_task`,
+//!   `store::fences::a_task_its_key_and_its_nonce_come_together_or_not_at_all`
+//! * a late ack: `traps::a_late_ack_does_not_overwrite_its_successor`,
+//!   `store::fences::a_late_answer_does_not_overwrite_its_successor`
+//! * a worker id used again: `traps::reuse_of_a_worker_does_not_complete_its_own_stale_attempt`,
+//!   `store::fences::the_same_miner_again_does_not_complete_its_stale_attempt`
+//! * a retryable failure: `traps::a_retryable_failure_is_never_stranded`,
+//!   `store::fences::a_retryable_failure_is_never_stranded`
+//! * completion and renewal after expiry: `traps::completion_and_renewal_are_refused_after_expiry`,
+//!   `store::fences::completion_and_renewal_are_refused_after_expiry`
+//! * SQLITE_BUSY: `traps::a_concurrent_writer_never_surfaces_as_busy`,
+//!   `store::concurrent::bursts_of_random_commands_keep_every_invariant_on_sqlite`
+//! * a process kill: `kill::what_was_acknowledged_outlives_kills_under_load_on_sqlite`,
+//!   `store::fences::what_was_acknowledged_survives_a_kill_on_sqlite`
+//!
+//! Weaknesses of the original that concern the whole: `traps::answers_are_not_public`,
+//! `traps::one_liar_does_not_keep_a_dead_miner_alive`. Webhooks and dashboards are not built yet.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +44,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::gate::{full, hold};
-use crate::support::{Call, Peer, TestApp, Who, miner, token, validator, wait_for};
+use crate::support::{Call, Peer, TestApp, Who, miner, text, token, validator, wait_for};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -125,6 +161,40 @@ async fn an_answer_that_races_its_expiry_counts_once_or_not_at_all() {
         // Three expiries in a row open the breaker; it closes with time.
         app.advance(31 * 60_000);
     }
+}
+
+#[tokio::test]
+async fn an_assignment_cut_off_by_a_restart_loses_no_task() {
+    let mut app = TestApp::start().await;
+    let miners: Vec<Peer> = (0..4).map(miner).collect();
+    let all: Vec<&Peer> = miners.iter().collect();
+    app.report(&all).await;
+    let tasks = join_all((0..40).map(|_| app.submit_tts(&[("redundancy", "1")]))).await;
+    // Some are leased by now, some wait for room, some are on their way: nobody waits for them.
+    app.restart().await;
+    let mut answered = Vec::new();
+    wait_for("every task is answered", 4 * SOON, async || {
+        for miner in &miners {
+            for lease in app.leases(miner).await {
+                app.answer(miner, &lease).await.ok();
+                answered.push(text(&lease["task_id"]).to_owned());
+            }
+        }
+        (answered.len() >= tasks.len()).then_some(())
+    })
+    .await;
+    let (mut expected, mut found) = (tasks.clone(), answered);
+    expected.sort();
+    found.sort();
+    assert_eq!(found, expected, "each task exactly once");
+    for task in &tasks {
+        let view = app.task(task).await;
+        assert_eq!(
+            (&view["status"], view["timeline"].as_array().map(Vec::len)),
+            (&json!("done"), Some(1))
+        );
+    }
+    app.finish().await;
 }
 
 #[tokio::test]

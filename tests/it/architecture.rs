@@ -198,6 +198,22 @@ fn no_file_is_too_long() {
     assert_none("longer than a reader can hold", &offences);
 }
 
+/// Counters are kept. A look at statistics that counts rows grows with the tables, until it is what
+/// the database does all day.
+#[test]
+fn statistics_never_count_tables() {
+    let mut offences = Vec::new();
+    for source in sources().iter().filter(|source| !source.below(&["store/sql/check.rs"])) {
+        for (number, line) in source.code() {
+            let upper = line.to_ascii_uppercase();
+            if upper.contains("COUNT(*)") || line.contains("PaginatorTrait") {
+                offences.push(format!("{}:{number}: `{line}`", source.path));
+            }
+        }
+    }
+    assert_none("rows are counted outside of the doctor", &offences);
+}
+
 #[test]
 fn the_reader_of_the_rule_sees_what_it_should() {
     assert_eq!(rooms_named("use crate::domain::ids::TaskId;"), ["domain"]);

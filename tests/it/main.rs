@@ -6,6 +6,7 @@ mod actors;
 mod architecture;
 mod examples;
 mod kill;
+mod proofs;
 mod python;
 mod schema;
 mod store;

@@ -73,6 +73,20 @@ impl Answer {
         problem
     }
 
+    /// 422 whose message and `errors` name this field, or what is wrong within it.
+    #[track_caller]
+    pub(crate) fn blames(&self, field: &str) {
+        let problem = self.problem(422, "invalid_field");
+        let errors = problem["errors"].as_array().cloned().unwrap_or_default();
+        let within = |error: &Value| {
+            let rest = error["field"].as_str().and_then(|name| name.strip_prefix(field));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        assert!(errors.iter().any(within), "{}: `{field}` is not named: {problem}", self.what);
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains(field), "{}: `{field}` is not in `{detail}`", self.what);
+    }
+
     /// 422 whose message and `errors` name this field.
     #[track_caller]
     pub(crate) fn names(&self, field: &str) -> Value {

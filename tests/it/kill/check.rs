@@ -7,11 +7,11 @@ use pithead::domain::ids::{LeaseToken, RegistrationId, TaskId, ValidatorId};
 use pithead::domain::task::TaskState;
 use pithead::domain::units::Millis;
 use pithead::store::sql::{Location, SqlStore};
-use pithead::store::{EvaluationRow, ResponseRow, Store, TaskPage, TaskRecord};
+use pithead::store::{EvaluationRow, Holder, ResponseRow, Store, TaskPage, TaskRecord};
 use sha2::{Digest, Sha256};
 
 use super::site::Ledger;
-use super::{Run, SLACK_MILLIS, SWEEP_MILLIS, server};
+use super::{CAPACITY, Run, SLACK_MILLIS, SWEEP_MILLIS, server};
 
 /// Everything that is stored.
 struct Stored {
@@ -34,6 +34,7 @@ pub(super) async fn all(run: &Run, kills: u64) {
         answers(ledger, &stored, &mut wrongs);
         judgements(ledger, &stored, &mut wrongs);
     });
+    room(&stored, &mut wrongs);
     counters(&store, &stored, &mut wrongs).await;
     store.close().await;
     let log = run.place.log();
@@ -196,6 +197,43 @@ fn judgements(ledger: &Ledger, stored: &Stored, wrongs: &mut Vec<String>) {
         if *found.unwrap_or(&none) != *slots {
             wrongs.push(format!("{hotkey} judged {slots:?} of {task}, and {found:?} is there"));
         }
+    }
+}
+
+/// Nobody ever held more leases at once than it has room for: from the moments of all leases that
+/// there were, as the rows tell them. Where one ends as another begins, the end comes first.
+fn room(stored: &Stored, wrongs: &mut Vec<String>) {
+    let mut moments: BTreeMap<RegistrationId, Vec<(Millis, i32)>> = BTreeMap::new();
+    let mut lease = |holder: Holder, from: Millis, until: Millis| {
+        let moments = moments.entry(holder.miner().unwrap()).or_default();
+        moments.extend([(from, 1), (until, -1)]);
+    };
+    for attempt in stored.tasks.values().flat_map(|record| &record.attempts) {
+        lease(attempt.holder, attempt.granted_at, attempt.ended_at);
+    }
+    for response in stored.responses.values() {
+        let LeaseToken { task, slot, .. } = response.token;
+        let record = &stored.tasks[&task.to_string()];
+        let granted_at = record.slots[usize::from(slot)].granted_at.unwrap();
+        lease(response.holder, granted_at, response.created_at);
+    }
+    let mut fullest = 0;
+    for (miner, mut moments) in moments {
+        moments.sort_unstable();
+        let mut held = 0;
+        let most = moments.iter().map(|(_, change)| {
+            held += change;
+            held
+        });
+        let most = usize::try_from(most.max().unwrap_or(0)).unwrap();
+        fullest = fullest.max(most);
+        if most > CAPACITY {
+            wrongs
+                .push(format!("{miner:?} held {most} leases at once and has room for {CAPACITY}"));
+        }
+    }
+    if fullest < CAPACITY {
+        wrongs.push(format!("too little work: nobody ever held {CAPACITY} leases, but {fullest}"));
     }
 }
 

@@ -10,6 +10,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::rogue;
 use super::site::{Ask, Credentials, Site, now_millis};
 
 /// Somebody with a number and a seeded will of its own.
@@ -38,7 +39,7 @@ impl Person {
         self.rng.random_range(0..100) < percent
     }
 
-    async fn ask(&self, ask: &Ask<'_>) -> Option<(u16, Value, bool)> {
+    pub(super) async fn ask(&self, ask: &Ask<'_>) -> Option<(u16, Value, bool)> {
         self.site.ask(&self.who, ask).await
     }
 
@@ -67,6 +68,10 @@ pub(super) async fn client(mut me: Person) {
             let oldest = open[0].clone();
             if ended(&me, &oldest).await {
                 open.remove(0);
+                // What has ended has ended; a cancel that is said to work must not be.
+                if me.chance(20) && cancel(&me, &oldest).await {
+                    me.site.wrong(format!("task {oldest} was cancelled after its end"));
+                }
             }
         }
         me.pause(1..30).await;
@@ -138,11 +143,14 @@ fn upload(fields: &[(&str, String)], word: &str) -> (Vec<u8>, String) {
     (body, "multipart/form-data; boundary=BORDER".to_owned())
 }
 
-async fn cancel(me: &Person, id: &str) {
+/// Whether the task was cancelled.
+async fn cancel(me: &Person, id: &str) -> bool {
     let ask = Ask { method: "DELETE", ..Ask::get("cancel", format!("/api/v1/tasks/{id}")) };
-    if let Some((200, ..)) = me.ask(&ask).await {
+    let done = matches!(me.ask(&ask).await, Some((200, ..)));
+    if done {
         me.site.ledger(|ledger| ledger.cancelled.insert(id.to_owned()));
     }
+    done
 }
 
 /// Waits a moment for a task to end. An end that was told once must stay.
@@ -183,8 +191,11 @@ async fn work(me: &mut Person, lease: &Value) {
     };
     let beat = format!("/api/v1/miner/tasks/{task}/heartbeat");
     // A poll without `wait` also gives what the miner's other connection works on.
-    if !me.site.ledger(|ledger| ledger.begun.insert(token.to_owned())) {
+    if me.site.ledger(|ledger| ledger.begun.insert(token.to_owned(), me.uid)).is_some() {
         return;
+    }
+    if me.chance(15) {
+        rogue::lie(me, token).await;
     }
     match me.rng.random_range(0..100) {
         // Silent: the lease expires.
@@ -210,22 +221,17 @@ async fn work(me: &mut Person, lease: &Value) {
         let target = format!("/api/v1/miner/{}/{task}", lease["task_type"].as_str().unwrap());
         me.ask(&Ask::get("input", target)).await;
     }
-    respond(me, task, token).await;
+    if me.chance(10) {
+        return rogue::race(me, token).await;
+    }
+    respond(me, token).await;
 }
 
-async fn respond(me: &mut Person, task: &str, token: &str) {
+async fn respond(me: &mut Person, token: &str) {
     let word = format!("{token} by {} {}", me.name, me.rng.random::<u64>());
     let data = json!({ "summary": word, "transcript": word });
-    let body = |data: &Value| {
-        json!({ "task_id": task, "miner_uid": me.uid, "lease_token": token,
-                "response_data": data, "processing_time": 0.1 })
-    };
-    let target = "/api/v1/miner/response";
-    let Some((status, answer, repeated)) =
-        me.ask(&Ask::post("response", target, &body(&data))).await
-    else {
-        return;
-    };
+    let ask = rogue::answer(me, "response", token, &data);
+    let Some((status, answer, repeated)) = me.ask(&ask).await else { return };
     if status == 409 {
         return me.site.wrong(format!("{token}: the only answer conflicts: {answer}"));
     }
@@ -241,9 +247,9 @@ async fn respond(me: &mut Person, task: &str, token: &str) {
     }
     // The same again, and another for the same lease: neither may count.
     if me.rng.random_range(0..100) < 10 {
-        let again = me.ask(&Ask::post("again", target, &body(&data))).await;
+        let again = me.ask(&rogue::answer(me, "again", token, &data)).await;
         let other = json!({ "summary": "other", "transcript": "other" });
-        let other = me.ask(&Ask::post("other", target, &body(&other))).await;
+        let other = me.ask(&rogue::answer(me, "other", token, &other)).await;
         if let Some((status, answer, _)) = again
             && (status != 200 || answer["duplicate"] != true)
         {

@@ -3,9 +3,38 @@
 //!
 //! `PITHEAD_KILLS=100` kills so often on SQLite and a fifth as often on PostgreSQL;
 //! `PITHEAD_KILL_SEED` repeats the moments and the crowd's choices (not the machine's timing).
+//!
+//! # Each guard removed, one at a time, on SQLite
+//!
+//! Caught here: `attempt`, `holder` and `state` of an answer (`kill::rogue::lie`, `kill::rogue::race`),
+//! `state = 'queued'` of a grant, `state = 'open'` of a cancel, and the uniqueness of idempotency keys.
+//! `live + n <= capacity` is the second of two: the Distributor reserves in memory first. With the
+//! memory's guard gone the row's holds alone; with both gone `kill::check::room` finds the miners.
+//!
+//! What a miner says of its lease goes through its actor, which knows its tokens; so these are seen by
+//! the suite of the store alone:
+//!
+//! * grant: `attempt` `store::lease::a_slot_is_leased_at_its_next_attempt_only`; capacity
+//!   `store::lease::room_goes_out_by_rank`; open registration
+//!   `store::lease::a_closed_registration_gets_no_lease`
+//! * fetch: `store::lease::another_attempt_is_not_fetched`, `store::lease::only_the_holder_fetches`,
+//!   `store::lease::an_offer_is_fetched_once`
+//! * heartbeat: `attempt` `store::fences::the_same_miner_again_does_not_complete_its_stale_attempt`;
+//!   holder and state `store::lease::a_lost_lease_has_no_heartbeat`; only later
+//!   `store::lease::a_heartbeat_never_shortens_a_lease`
+//! * release: holder and state `store::end::only_the_holder_gives_back`
+//! * superseding live slots only: `store::end::cancel_keeps_what_was_answered`
+//! * judging done tasks only: `store::evaluate::only_done_tasks_are_judged`
+//!
+//! No test can miss these, as another predicate of the same transaction says the same: `attempt` in
+//! the look before a release (its rows are found again by token), `attempt` and `state` of `LOSE`
+//! (after that look), `state` in the sweep's look (only leases expire), `state = 'open'` in `SETTLE`
+//! (leases live on open tasks only), `state = 'done'` of an approval (read just before), the outer
+//! `state` of `END_LATE` (the inner one).
 
 mod check;
 mod crowd;
+mod rogue;
 mod server;
 mod site;
 
@@ -26,6 +55,8 @@ use site::{Ask, Credentials, Site, now_millis};
 
 const CLIENTS: u16 = 4;
 const MINERS: u16 = 6;
+/// Leases that a miner may hold: together far fewer than the clients want.
+const CAPACITY: usize = 3;
 const VALIDATORS: u16 = 3;
 /// Uid of the first validator.
 const FIRST_VALIDATOR: u16 = 100;
@@ -119,7 +150,7 @@ impl Run {
                 json!({
                     "uid": uid, "hotkey": miner_key(uid).hotkey(), "stake": 100.0,
                     "is_serving": true, "performance_score": 0.8, "current_load": 0,
-                    "max_capacity": 3,
+                    "max_capacity": CAPACITY,
                     "task_type_specialization": ["transcription", "summarization"],
                 })
             })

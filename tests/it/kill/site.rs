@@ -17,8 +17,8 @@ pub(super) struct Ledger {
     pub(super) tasks: BTreeMap<String, i64>,
     /// Cancelled tasks.
     pub(super) cancelled: BTreeSet<String>,
-    /// Leases that a miner works on, by token.
-    pub(super) begun: BTreeSet<String>,
+    /// Leases that a miner works on, by token: its uid.
+    pub(super) begun: BTreeMap<String, u16>,
     /// Accepted answers by lease token: the miner's uid and the body.
     pub(super) answers: BTreeMap<String, (u16, Value)>,
     /// Accepted judgements: task, validator's hotkey, slots.
@@ -79,6 +79,9 @@ pub(super) struct Site {
 
 /// How long a caller waits for an answer before it calls again.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often in a row a living server may say that it cannot. Without a limit a statement that fails
+/// for good would only look like a slow server.
+const REFUSALS_MAX: u32 = 300;
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -123,8 +126,13 @@ impl Site {
         self.over.load(Ordering::Relaxed)
     }
 
-    /// One try. `None` when no answer came: it may have been done or not.
-    async fn once(&self, who: &Credentials, ask: &Ask<'_>) -> Option<(u16, Value)> {
+    /// One try. `None` when no answer came, or a 503: it may have been done or not.
+    async fn once(
+        &self,
+        who: &Credentials,
+        ask: &Ask<'_>,
+        refusals: &mut u32,
+    ) -> Option<(u16, Value)> {
         let url = self.url.lock().unwrap().clone() + &ask.target;
         let method = ask.method.parse().unwrap();
         let mut request = self.http.request(method, url);
@@ -154,6 +162,7 @@ impl Site {
         let bytes = answer.bytes().await.ok()?;
         let value = serde_json::from_slice(&bytes).ok()?;
         // The server says itself that it does not know, or could not.
+        *refusals = if status == 503 { *refusals + 1 } else { 0 };
         (status != 503).then_some((status, value))
     }
 
@@ -161,8 +170,13 @@ impl Site {
     /// call may have been heard. `None` when all is over.
     pub(super) async fn ask(&self, who: &Credentials, ask: &Ask<'_>) -> Option<(u16, Value, bool)> {
         let mut repeated = false;
+        let mut refusals = 0;
         while !self.is_over() {
-            if let Some((status, value)) = self.once(who, ask).await {
+            if refusals > REFUSALS_MAX {
+                self.wrong(format!("{}: {} is answered 503 for ever", ask.what, ask.target));
+                return None;
+            }
+            if let Some((status, value)) = self.once(who, ask, &mut refusals).await {
                 self.judge(ask, status, &value);
                 return Some((status, value, repeated));
             }
@@ -173,7 +187,8 @@ impl Site {
         None
     }
 
-    /// Nobody here lies, so nobody may be told that it does; and the server never breaks.
+    /// Rogues lie about leases only, so nobody may be told that it is not who it is; and the server
+    /// never breaks.
     fn judge(&self, ask: &Ask<'_>, status: u16, value: &Value) {
         self.ledger(|ledger| *ledger.told.entry((ask.what, status)).or_default() += 1);
         let fine =

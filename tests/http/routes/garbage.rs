@@ -1,0 +1,443 @@
+//! Every route with every field wrong in every way that its type allows. Each complaint names its
+//! field, nothing is written to any table, and what is right is taken afterwards: so each refusal
+//! was for what was wrong. What one route says of one value in particular is in the other modules.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sqlx::{ConnectOptions, Row, SqliteConnection};
+
+use crate::support::{Call, Part, Peer, TEXT, TestApp, Who, miner, status, token, validator};
+use crate::walks::task::audio;
+
+/// What a field may hold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Text,
+    Id,
+    Integer,
+    Flag,
+    Json,
+}
+use Kind::{Flag, Id, Integer, Json, Text};
+
+/// Values that no field of this kind takes. As texts they come in a form too.
+fn wrong(kind: Kind) -> Vec<Value> {
+    let deep = (0..100).fold(json!(1), |inner, _| json!([inner]));
+    let mut all = vec![json!([]), json!([1]), deep, json!(-1), json!(1e300), json!(u64::MAX)];
+    let object = json!({ "a": { "b": null } });
+    let texts = ["NaN", "Infinity", "-Infinity", "1e309", "-1", "0x10", "\u{0}", "\u{202e}9"];
+    match kind {
+        Text | Id => all.extend([object, json!(true), json!(0), json!(1.5)]),
+        Integer => all.extend([object, json!(false), json!(1.5), json!(i64::MIN)]),
+        Flag => all.extend([object, json!(2), json!(0.5)]),
+        Json => all.extend([json!(true), json!(0), json!(1.5)]),
+    }
+    if kind != Text {
+        all.extend(texts.map(|text| json!(text)));
+        all.push(json!("9".repeat(4_000)));
+    }
+    all
+}
+
+#[derive(Debug, Clone, Copy)]
+enum By {
+    Client,
+    Admin,
+    Miner,
+    Validator,
+}
+
+/// A route that takes a body: what it is good for, and which fields it cannot do without.
+struct Taker {
+    by: By,
+    pattern: &'static str,
+    path: String,
+    good: Value,
+    needs: &'static [&'static str],
+    fields: &'static [(&'static str, Kind)],
+    /// The file without which the good body is not complete.
+    file: Option<Part<'static>>,
+}
+
+/// The fields of every submit.
+const WISH: &[(&str, Kind)] = &[
+    ("source_language", Text),
+    ("target_language", Text),
+    ("priority", Id),
+    ("model_id", Text),
+    ("voice_name", Text),
+    ("redundancy", Integer),
+    ("completion", Id),
+    ("deadline_secs", Integer),
+    ("callback_url", Text),
+];
+
+fn submits() -> Vec<Taker> {
+    let audio: &'static [u8] = audio().leak();
+    let sound = Part::file("audio_file", "a.wav", "audio/wav", audio);
+    let film =
+        Part::file("video_file", "a.mp4", "video/mp4", b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom");
+    let paper = Part::file("document_file", "a.txt", "text/plain", b"words on paper");
+    let text = json!({ "text": TEXT, "source_language": "en" });
+    let both = json!({ "text": TEXT, "source_language": "en", "target_language": "fr" });
+    let submit = |pattern, good: &Value, needs, file| {
+        let (path, good) = (String::from(pattern), good.clone());
+        Taker { by: By::Client, pattern, path, good, needs, fields: WISH, file }
+    };
+    vec![
+        submit("/api/v1/tts", &text, &["text"], None),
+        submit("/api/v1/summarization", &text, &["text"], None),
+        submit("/api/v1/text-translation", &both, &["text", "target_language"], None),
+        submit("/api/v1/transcription", &json!({}), &["audio_file"], Some(sound)),
+        submit("/api/v1/video-transcription", &json!({}), &["video_file"], Some(film)),
+        submit(
+            "/api/v1/document-translation",
+            &json!({ "target_language": "fr" }),
+            &["target_language", "document_file"],
+            Some(paper),
+        ),
+    ]
+}
+
+fn takers(open: &str, lease: &str, done: &str) -> Vec<Taker> {
+    let mut all = submits();
+    let mut take = |by, pattern: &'static str, good, needs, fields, file| {
+        let path = pattern.replace("{id}", open);
+        all.push(Taker { by, pattern, path, good, needs, fields, file });
+    };
+    let sound = |name| Some(Part::file(name, "a.wav", "audio/wav", audio().leak()));
+    take(By::Client, "/api/v1/files", json!({}), &["file"], &[], sound("file"));
+    take(
+        By::Admin,
+        "/api/v1/admin/keys",
+        json!({ "name": "of a test", "scopes": "client" }),
+        &[],
+        &[("name", Text), ("scopes", Id), ("expires_days", Integer)],
+        None,
+    );
+    take(
+        By::Validator,
+        "/api/v1/validators/miner-status",
+        json!({ "validator_uid": 200, "epoch": 9, "miner_statuses": [status(&miner(0))] }),
+        &["validator_uid", "epoch", "miner_statuses"],
+        &[("validator_uid", Integer), ("epoch", Integer), ("sequence", Integer), ("partial", Flag)],
+        None,
+    );
+    take(
+        By::Validator,
+        "/api/v1/validators/mark-task-seen",
+        json!({ "task_id": done, "validator_uid": 200 }),
+        &["task_id"],
+        &[("task_id", Id), ("validator_uid", Integer)],
+        None,
+    );
+    take(
+        By::Validator,
+        "/api/v1/validator/distribute",
+        json!({ "validator_uid": 200, "limit": 1 }),
+        &[],
+        &[("validator_uid", Integer), ("limit", Integer)],
+        None,
+    );
+    take(
+        By::Validator,
+        "/api/v1/validator/evaluation",
+        json!({ "task_id": done, "validator_uid": 200,
+                "evaluation_data": { "evaluations": [{ "miner_uid": 0, "accuracy": 0.5 }] } }),
+        &["task_id", "evaluation_data"],
+        &[("task_id", Id), ("validator_uid", Integer), ("evaluation_data", Json)],
+        None,
+    );
+    let of_task = json!({ "task_id": open, "miner_uid": 0 });
+    let fields = &[("task_id", Id), ("miner_uid", Integer)];
+    let needs = &["task_id", "file"];
+    take(By::Miner, "/api/v1/miner/files", of_task.clone(), needs, fields, sound("file"));
+    let speech = sound("audio_file");
+    let needs = &["task_id", "audio_file"];
+    take(By::Miner, "/api/v1/miner/tts/upload-audio", of_task, needs, fields, speech);
+    take(
+        By::Miner,
+        "/api/v1/miner/tasks/{id}/heartbeat",
+        json!({ "lease_token": lease }),
+        &[],
+        &[("lease_token", Id)],
+        None,
+    );
+    // The last two, since the lease ends with them: the answer comes before what is then lost.
+    take(
+        By::Miner,
+        "/api/v1/miner/response",
+        json!({ "task_id": open, "miner_uid": 0, "lease_token": lease,
+                "response_data": { "audio_data": "x" } }),
+        &["task_id", "response_data"],
+        &[
+            ("task_id", Id),
+            ("miner_uid", Integer),
+            ("lease_token", Id),
+            ("response_data", Json),
+            ("status", Id),
+        ],
+        None,
+    );
+    take(
+        By::Miner,
+        "/api/v1/miner/tasks/{id}/release",
+        json!({ "lease_token": lease, "reason": "busy" }),
+        &["reason"],
+        &[("lease_token", Id), ("reason", Id), ("permanent", Flag)],
+        None,
+    );
+    all
+}
+
+/// A server with a task that a miner works on, one that is done, and both at rest.
+struct Scene {
+    app: TestApp,
+    miner: Peer,
+    validator: Peer,
+    open: String,
+    done: String,
+    lease: Value,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let (miner, validator) = (miner(0), validator(0));
+        let app = TestApp::start().await;
+        app.report(&[&miner]).await;
+        let done = app.submit_tts(&[("redundancy", "1")]).await;
+        let lease = app.one_lease(&miner).await;
+        app.answer(&miner, &lease).await.ok();
+        app.until(&done, "done").await;
+        let open = app.submit_tts(&[("redundancy", "1")]).await;
+        let lease = app.one_lease(&miner).await;
+        Self { app, miner, validator, open, done, lease }
+    }
+
+    fn who(&self, by: By) -> Who<'_> {
+        match by {
+            By::Client => Who::Bearer(&self.app.client),
+            By::Admin => Who::Bearer(&self.app.admin),
+            By::Miner => self.miner.who(),
+            By::Validator => self.validator.who(),
+        }
+    }
+
+    async fn post(&self, taker: &Taker, body: &Value) -> crate::support::Answer {
+        self.app.send(self.who(taker.by), Call::post(&taker.path).json(body)).await
+    }
+
+    /// All rows of all tables as text, but for the nonces, of which a refused request may burn one.
+    async fn rows(&self) -> BTreeMap<String, Vec<String>> {
+        let file = self.app.folder().join("pithead.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).read_only(true);
+        let mut db: SqliteConnection = options.connect().await.unwrap();
+        let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'replay'";
+        let mut dump = BTreeMap::new();
+        for table in sqlx::query(tables).fetch_all(&mut db).await.unwrap() {
+            let table: String = table.get(0);
+            let columns = format!("SELECT name FROM pragma_table_info('{table}')");
+            let columns =
+                sqlx::query(sqlx::AssertSqlSafe(columns)).fetch_all(&mut db).await.unwrap();
+            let cells: Vec<_> =
+                columns.iter().map(|c| format!("quote(\"{}\")", c.get::<String, _>(0))).collect();
+            let rows = format!("SELECT {} FROM \"{table}\" ORDER BY 1", cells.join(" || ' ' || "));
+            let rows = sqlx::query(sqlx::AssertSqlSafe(rows)).fetch_all(&mut db).await.unwrap();
+            dump.insert(table, rows.iter().map(|row| row.get(0)).collect());
+        }
+        dump
+    }
+
+    /// The rows once nothing moves any more: what was written last may have more to follow.
+    async fn rows_at_rest(&self) -> BTreeMap<String, Vec<String>> {
+        let mut last = self.rows().await;
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            let now = self.rows().await;
+            if now == last {
+                return now;
+            }
+            last = now;
+        }
+        panic!("the tables do not come to rest");
+    }
+}
+
+fn difference(
+    before: &BTreeMap<String, Vec<String>>,
+    after: &BTreeMap<String, Vec<String>>,
+) -> String {
+    let mut told = String::new();
+    for (table, rows) in after {
+        let (was, is): (BTreeSet<_>, BTreeSet<_>) =
+            (before[table].iter().collect(), rows.iter().collect());
+        for row in was.symmetric_difference(&is) {
+            told += &format!("{table}: {row}\n");
+        }
+    }
+    told
+}
+
+/// The routes of the server's table with this method.
+fn routes(method: &str) -> BTreeSet<String> {
+    let table = include_str!("../../../src/http/routes/mod.rs");
+    let lines = table.lines().filter(|line| line.contains(&format!("\", {method}(")));
+    lines.map(|line| line.split('"').nth(1).unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn every_wrong_field_of_every_route_is_named_and_no_row_changes() {
+    let scene = Scene::new().await;
+    let takers = takers(&scene.open, token(&scene.lease), &scene.done);
+    let covered: BTreeSet<_> = takers.iter().map(|taker| taker.pattern.to_owned()).collect();
+    assert_eq!(covered, routes("post"), "every route that takes a body, and no other");
+    let before = scene.rows_at_rest().await;
+    for taker in &takers {
+        for &(field, kind) in taker.fields {
+            for value in wrong(kind) {
+                let mut body = taker.good.clone();
+                body[field] = value.clone();
+                scene.post(taker, &body).await.blames(field);
+                let Some(text) = value.as_str() else { continue };
+                let mut pairs: Vec<(&str, String)> = Vec::new();
+                for (name, value) in taker.good.as_object().unwrap() {
+                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    pairs.push((name.as_str(), text));
+                }
+                pairs.retain(|(name, _)| *name != field);
+                pairs.push((field, text.to_owned()));
+                let pairs: Vec<_> = pairs.iter().map(|(name, v)| (*name, v.as_str())).collect();
+                let call = Call::post(&taker.path).form(&pairs);
+                scene.app.send(scene.who(taker.by), call).await.blames(field);
+            }
+        }
+        for field in taker.needs {
+            for none in [None, Some(json!(null)), Some(json!(""))] {
+                let mut body = taker.good.clone();
+                body.as_object_mut().unwrap().remove(*field);
+                if let Some(none) = none {
+                    body[*field] = none;
+                }
+                scene.post(taker, &body).await.blames(field);
+            }
+        }
+        for body in [b"".as_slice(), b"{}"] {
+            let call = Call::post(&taker.path).body("application/json", body);
+            let path = &taker.path;
+            // Where nothing is needed, nothing is enough; it is asked below, with what is good.
+            let Some(field) = taker.needs.first() else { continue };
+            let answer = scene.app.send(scene.who(taker.by), call).await;
+            assert_eq!(answer.status, 422, "{path}: {}", answer.text());
+            if taker.needs.len() == 1 {
+                answer.blames(field);
+            }
+        }
+        for body in [b"a=%ff%fe".as_slice(), b"text=\xff", b"%00%00=%", b"&&==&=", b"\0"] {
+            let form = "application/x-www-form-urlencoded";
+            if taker.needs.is_empty() {
+                continue;
+            }
+            let call = Call::post(&taker.path).body(form, body);
+            let answer = scene.app.send(scene.who(taker.by), call).await;
+            assert!([400, 422].contains(&answer.status), "{}: {}", taker.path, answer.text());
+        }
+    }
+    let after = scene.rows().await;
+    assert!(before == after, "rows have changed:\n{}", difference(&before, &after));
+    // The lease lives after all that, and what is right is taken.
+    for taker in &takers {
+        let answer = match &taker.file {
+            None => scene.post(taker, &taker.good).await,
+            Some(file) => {
+                let texts: Vec<(String, String)> = taker
+                    .good
+                    .as_object()
+                    .unwrap()
+                    .iter()
+                    .map(|(name, value)| {
+                        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                        (name.clone(), text)
+                    })
+                    .collect();
+                let mut parts: Vec<Part<'_>> =
+                    texts.iter().map(|(name, text)| Part::text(name, text)).collect();
+                parts.push(file.clone());
+                let call = Call::post(&taker.path).multipart(&parts);
+                scene.app.send(scene.who(taker.by), call).await
+            }
+        };
+        // The lease was answered a moment ago, so that it cannot be given back.
+        let gone = taker.pattern.ends_with("/release") && answer.status == 410;
+        assert!(gone || (200..300).contains(&answer.status), "{}: {}", taker.path, answer.text());
+    }
+    assert!(scene.rows().await != before, "the tables show what is written");
+}
+
+#[tokio::test]
+async fn every_path_and_query_with_nonsense_is_refused_and_no_row_changes() {
+    let scene = Scene::new().await;
+    let before = scene.rows_at_rest().await;
+    let long = "9".repeat(3_000);
+    let parts = [
+        "x",
+        "-1",
+        "65536",
+        "1e309",
+        "NaN",
+        "Infinity",
+        "%00",
+        "%ff%fe",
+        "..%2f..%2fserver.key",
+        "'%20OR%201=1",
+        "{id}",
+        "0197a0d0-0000-7000-8000-000000000000",
+        &long,
+    ];
+    let queries = [
+        "limit=NaN&wait=Infinity&status=%00&cursor=%ff",
+        "limit=-1&wait=-1&status=[]&cursor=..%2f",
+        "limit=1e309&wait=1e309&status=1e309&cursor=1e309",
+        "limit=18446744073709551616&wait=18446744073709551616&status=x&cursor=x",
+        "&&&===&%",
+        "limit=1&limit=2&wait=1&wait=2",
+    ];
+    let everybody = [By::Client, By::Admin, By::Miner, By::Validator];
+    let mut asked = 0;
+    for method in ["get", "delete", "post"] {
+        for pattern in routes(method) {
+            let wire = match method {
+                "get" => "GET",
+                "delete" => "DELETE",
+                _ => "POST",
+            };
+            for by in everybody {
+                for part in parts.iter().filter(|_| pattern.contains('{')) {
+                    let mut path = pattern.clone();
+                    for hole in ["{id}", "{uid}", "{kind}", "{hotkey}"] {
+                        path = path.replace(hole, part);
+                    }
+                    let call = Call::new(wire, &path);
+                    let answer = scene.app.send(scene.who(by), call).await;
+                    asked += 1;
+                    assert!((400..500).contains(&answer.status), "{path}: {}", answer.text());
+                    let content_type = answer.header("content-type").unwrap_or_default();
+                    assert_eq!(content_type, "application/problem+json", "{path}");
+                }
+                // What a route does not read it may ignore; what it reads it must refuse.
+                for query in queries.iter().filter(|_| method == "get" && !pattern.contains('{')) {
+                    let call = Call::new(wire, format!("{pattern}?{query}"));
+                    let answer = scene.app.send(scene.who(by), call).await;
+                    asked += 1;
+                    assert!(answer.status < 500, "{pattern}?{query}: {}", answer.text());
+                }
+            }
+        }
+    }
+    assert!(asked > 700, "{asked}");
+    let after = scene.rows().await;
+    assert!(before == after, "rows have changed:\n{}", difference(&before, &after));
+    scene.app.answer(&scene.miner, &scene.lease).await.ok();
+    scene.app.finish().await;
+}
