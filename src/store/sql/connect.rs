@@ -82,6 +82,8 @@ const BY_KEY: [(&str, &str); 4] = [
 
 /// Readers of SQLite: one per core would do; a few more hide slow pages.
 const SQLITE_READERS: u32 = 4;
+/// Rows that SQLite's thread hands over before it waits for their reader: each wait is a sleep.
+const ROWS_BUFFERED: usize = 1_024;
 /// Readers of PostgreSQL.
 const POSTGRES_READERS: u32 = 8;
 
@@ -166,6 +168,7 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(10))
         .statement_cache_capacity(STATEMENTS_CACHED)
+        .row_buffer_size(ROWS_BUFFERED)
         .pragma("cache_size", "-65536")
         .pragma("wal_autocheckpoint", "4000")
         .pragma("temp_store", "MEMORY")

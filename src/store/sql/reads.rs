@@ -1,11 +1,13 @@
 //! The reads: by key, by page, and everything at start.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
+use futures_util::TryStreamExt;
 use pithead_entities as e;
+use sea_orm::sea_query::{Query, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select,
 };
 use uuid::Uuid;
 
@@ -24,32 +26,76 @@ async fn complete(
     tasks: Vec<e::task::Model>,
 ) -> StoreResult<Vec<TaskRecord>> {
     let ids: Vec<Uuid> = tasks.iter().map(|task| task.id).collect();
-    let mut slots: BTreeMap<Uuid, Vec<SlotRow>> = BTreeMap::new();
-    let mut attempts: BTreeMap<Uuid, Vec<AttemptRow>> = BTreeMap::new();
+    let (mut slots, mut attempts) = (Vec::new(), Vec::new());
     for ids in ids.chunks(IN_MAX) {
-        let rows = e::slot::Entity::find()
-            .filter(e::slot::Column::TaskId.is_in(ids.iter().copied()))
-            .order_by_asc(e::slot::Column::TaskId)
-            .order_by_asc(e::slot::Column::Slot);
-        for model in rows.all(db).await? {
-            slots.entry(model.task_id).or_default().push(row::slot(&model)?);
-        }
-        let rows = e::attempt::Entity::find()
-            .filter(e::attempt::Column::TaskId.is_in(ids.iter().copied()))
-            .order_by_asc(e::attempt::Column::TaskId)
-            .order_by_asc(e::attempt::Column::Slot)
-            .order_by_asc(e::attempt::Column::Attempt);
-        for model in rows.all(db).await? {
-            attempts.entry(model.task_id).or_default().push(row::attempt(&model)?);
-        }
+        let ids = || ids.iter().copied();
+        slots.extend(slots_of(e::slot::Column::TaskId.is_in(ids())).all(db).await?);
+        attempts.extend(attempts_of(e::attempt::Column::TaskId.is_in(ids())).all(db).await?);
+    }
+    records(tasks, slots, attempts)
+}
+
+fn slots_of(which: SimpleExpr) -> Select<e::slot::Entity> {
+    e::slot::Entity::find()
+        .filter(which)
+        .order_by_asc(e::slot::Column::TaskId)
+        .order_by_asc(e::slot::Column::Slot)
+}
+
+fn attempts_of(which: SimpleExpr) -> Select<e::attempt::Entity> {
+    e::attempt::Entity::find()
+        .filter(which)
+        .order_by_asc(e::attempt::Column::TaskId)
+        .order_by_asc(e::attempt::Column::Slot)
+        .order_by_asc(e::attempt::Column::Attempt)
+}
+
+/// Puts tasks together from their rows.
+fn records(
+    tasks: Vec<e::task::Model>,
+    slots: Vec<e::slot::Model>,
+    attempts: Vec<e::attempt::Model>,
+) -> StoreResult<Vec<TaskRecord>> {
+    let mut slots_of: HashMap<Uuid, Vec<SlotRow>> = HashMap::with_capacity(tasks.len());
+    for model in slots {
+        slots_of.entry(model.task_id).or_default().push(row::slot(&model)?);
+    }
+    let mut attempts_of: HashMap<Uuid, Vec<AttemptRow>> = HashMap::new();
+    for model in attempts {
+        attempts_of.entry(model.task_id).or_default().push(row::attempt(&model)?);
     }
     let whole = |model: e::task::Model| {
         let mut record = row::task(model)?;
-        record.slots = slots.remove(&record.task.id.0).unwrap_or_default();
-        record.attempts = attempts.remove(&record.task.id.0).unwrap_or_default();
+        record.slots = slots_of.remove(&record.task.id.0).unwrap_or_default();
+        record.attempts = attempts_of.remove(&record.task.id.0).unwrap_or_default();
         Ok(record)
     };
     tasks.into_iter().map(whole).collect()
+}
+
+/// All tasks that have not ended. Nothing else runs yet, so that three readers see one state; each
+/// row is read while the database looks for the next.
+async fn open_tasks(db: &DatabaseConnection) -> StoreResult<Vec<TaskRecord>> {
+    let open = || {
+        let mut ids = Query::select();
+        ids.column(e::task::Column::Id).from(e::task::Entity);
+        ids.and_where(e::task::Column::FinishedAt.is_null()).take()
+    };
+    let tasks = e::task::Entity::find()
+        .filter(e::task::Column::FinishedAt.is_null())
+        .order_by_asc(e::task::Column::Id);
+    let slots = slots_of(e::slot::Column::TaskId.in_subquery(open()));
+    let attempts = attempts_of(e::attempt::Column::TaskId.in_subquery(open()));
+    let (tasks, slots, attempts) =
+        tokio::try_join!(streamed(db, tasks), streamed(db, slots), streamed(db, attempts))?;
+    records(tasks, slots, attempts)
+}
+
+async fn streamed<E: EntityTrait>(
+    db: &DatabaseConnection,
+    rows: Select<E>,
+) -> Result<Vec<E::Model>, DbErr> {
+    rows.stream(db).await?.try_collect().await
 }
 
 pub(super) async fn task(db: &DatabaseConnection, id: TaskId) -> StoreResult<Option<TaskRecord>> {
@@ -203,9 +249,6 @@ pub(super) async fn load(db: &DatabaseConnection, since: Millis) -> StoreResult<
         .filter(e::registration::Column::ClosedAt.is_null())
         .order_by_asc(e::registration::Column::Uid);
     let validators = e::validator::Entity::find().order_by_asc(e::validator::Column::Id);
-    let tasks = e::task::Entity::find()
-        .filter(e::task::Column::FinishedAt.is_null())
-        .order_by_asc(e::task::Column::Id);
     let verdicts = e::verdict::Entity::find().order_by_asc(e::verdict::Column::Uid);
     let validators: Vec<_> =
         validators.all(db).await?.iter().map(row::validator).collect::<Result<_, _>>()?;
@@ -221,7 +264,7 @@ pub(super) async fn load(db: &DatabaseConnection, since: Millis) -> StoreResult<
             .map(row::registration)
             .collect::<Result<_, _>>()?,
         validators,
-        tasks: complete(db, tasks.all(db).await?).await?,
+        tasks: open_tasks(db).await?,
         reports,
         verdicts: verdicts
             .all(db)
