@@ -154,8 +154,10 @@ impl Child {
         if secs == 0 {
             return Ok(f64::NAN);
         }
-        // What the last requests left to do.
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        // What the last requests left to do: agreed values are written when their round, a minute of
+        // the clock, is over.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        tokio::time::sleep(Duration::from_secs(63 - now.as_secs() % 60)).await;
         let before = self.bytes_written()?;
         tokio::time::sleep(Duration::from_secs(secs)).await;
         let written = self.bytes_written()? - before;
