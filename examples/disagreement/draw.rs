@@ -54,7 +54,8 @@ pub(crate) fn plot(shares: &[u32], curves: &Curves) -> String {
     writeln!(text, "       +{}", "-".repeat(width)).ok();
     let ticks: String = shares.iter().map(|share| format!("{share:<4}")).collect();
     writeln!(text, "        {ticks}% of the weight lies").ok();
-    let legend = curves.iter().zip(MARKS).map(|((curve, _), mark)| format!("{mark} {}", curve.name()));
+    let legend =
+        curves.iter().zip(MARKS).map(|((curve, _), mark)| format!("{mark} {}", curve.name()));
     writeln!(text, "        {}", legend.collect::<Vec<_>>().join(", ")).ok();
     text
 }
@@ -69,20 +70,38 @@ pub(crate) fn svg(shares: &[u32], curves: &Curves) -> String {
     for error in [0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.3] {
         let y = y(error);
         writeln!(text, "<path d=\"M60 {y:.1}H700\" stroke=\"#ddd\"/>").ok();
-        writeln!(text, "<text x=\"52\" y=\"{:.1}\" text-anchor=\"end\">{error}</text>", y + 4.0).ok();
+        writeln!(text, "<text x=\"52\" y=\"{:.1}\" text-anchor=\"end\">{error}</text>", y + 4.0)
+            .ok();
     }
     for share in (0..=70).step_by(10) {
-        writeln!(text, "<text x=\"{:.0}\" y=\"368\" text-anchor=\"middle\">{share}</text>", x(share)).ok();
+        writeln!(
+            text,
+            "<text x=\"{:.0}\" y=\"368\" text-anchor=\"middle\">{share}</text>",
+            x(share)
+        )
+        .ok();
     }
-    text.push_str("<text x=\"380\" y=\"395\" text-anchor=\"middle\">% of the weight that lies</text>\n");
-    text.push_str("<text x=\"60\" y=\"18\">mean error of the performance score, worst attack</text>\n");
+    text.push_str(
+        "<text x=\"380\" y=\"395\" text-anchor=\"middle\">% of the weight that lies</text>\n",
+    );
+    text.push_str(
+        "<text x=\"60\" y=\"18\">mean error of the performance score, worst attack</text>\n",
+    );
     for (place, (curve, errors)) in curves.iter().enumerate() {
         let colour = COLOURS.get(place).copied().unwrap_or("black");
-        let points = shares.iter().zip(errors).map(|(share, error)| format!("{:.1},{:.1}", x(*share), y(*error)));
+        let points = shares
+            .iter()
+            .zip(errors)
+            .map(|(share, error)| format!("{:.1},{:.1}", x(*share), y(*error)));
         let points = points.collect::<Vec<_>>().join(" ");
-        writeln!(text, "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>").ok();
+        writeln!(
+            text,
+            "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>"
+        )
+        .ok();
         let line = 60 + place * 22;
-        writeln!(text, "<text x=\"712\" y=\"{line}\" fill=\"{colour}\">{}</text>", curve.name()).ok();
+        writeln!(text, "<text x=\"712\" y=\"{line}\" fill=\"{colour}\">{}</text>", curve.name())
+            .ok();
     }
     text.push_str("</svg>\n");
     text

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::attack::Attack;
-use super::world::{Policy, Scene, World, mean};
+use super::world::{Merges, Policy, Scene, World, mean};
 
 /// Epochs of lies before the error is measured.
 const EPOCHS: usize = 10;
@@ -28,7 +28,8 @@ pub(crate) enum Curve {
 }
 
 impl Curve {
-    pub(crate) const ALL: [Self; 4] = [Self::Seed, Self::Median, Self::Robust, Self::RobustObserved];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Seed, Self::Median, Self::Robust, Self::RobustObserved];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -60,7 +61,7 @@ pub(crate) fn curve(curve: Curve, shares: &[u32], seeds: u64) -> Vec<f64> {
 }
 
 fn scene(policy: Policy, attack: Attack, dishonest: u32, observes: bool, seed: u64) -> Scene {
-    Scene { seed: 1 + seed, attack, dishonest, sleep: 0, observes, policy }
+    Scene { seed: 1 + seed, attack, dishonest, sleep: 0, observes, policy, merges: Merges::Once }
 }
 
 /// Mean errors over the seeds: of all miners, of the observed.
@@ -104,7 +105,9 @@ pub(crate) fn figures(seeds: u64) -> Vec<(&'static str, f64)> {
     for seed in 0..seeds {
         let scene = scene(Policy::Robust, Attack::Extreme, 33, false, seed);
         liar_weight = liar_weight.max(World::new(scene).run(5).liar_weight());
-        for (attack, dishonest) in Attack::ALL.into_iter().map(|a| (a, 40)).chain([(Attack::None, 0)]) {
+        for (attack, dishonest) in
+            Attack::ALL.into_iter().map(|a| (a, 40)).chain([(Attack::None, 0)])
+        {
             let mut world = World::new(Scene { attack, dishonest, ..scene });
             world.run(EPOCHS);
             right = right.min(world.serving_right());
@@ -112,7 +115,8 @@ pub(crate) fn figures(seeds: u64) -> Vec<(&'static str, f64)> {
             honest_all += world.quarantined.1;
         }
     }
-    let mut timed = World::new(scene(Policy::Robust, Attack::None, 0, true, 0));
+    let timed = scene(Policy::Robust, Attack::None, 0, true, 0);
+    let mut timed = World::new(Scene { merges: Merges::EveryReport, ..timed });
     let mut times: Vec<f64> = (0..EPOCHS).map(|_| timed.run(1).spent * 1e3).collect();
     times.sort_by(f64::total_cmp);
     vec![
@@ -134,7 +138,8 @@ pub(crate) fn detail(seeds: u64) -> String {
     for (dishonest, observes) in [(33, false), (45, false), (45, true), (60, true)] {
         for attack in Attack::ALL {
             for sleep in [0, SLEEP] {
-                let scene = |s| Scene { sleep, ..scene(Policy::Robust, attack, dishonest, observes, s) };
+                let scene =
+                    |s| Scene { sleep, ..scene(Policy::Robust, attack, dishonest, observes, s) };
                 let (all, observed) = errors(scene, seeds);
                 let mut world = World::new(scene(0));
                 let story = world.run(sleep + EPOCHS).story();

@@ -61,6 +61,16 @@ pub(crate) struct Scene {
     /// Whether Pithead feeds in what it sees.
     pub(crate) observes: bool,
     pub(crate) policy: Policy,
+    pub(crate) merges: Merges,
+}
+
+/// When verdicts follow; they are the same either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Merges {
+    /// After each of the 64 reports, as when they come one by one.
+    EveryReport,
+    /// Once per epoch, as in a burst.
+    Once,
 }
 
 /// Which merge.
@@ -142,7 +152,9 @@ impl World {
         let started = std::time::Instant::now();
         for report in reports {
             self.table.apply(Millis(now), report);
-            self.table.merge_dirty(Millis(now));
+            if self.scene.merges == Merges::EveryReport {
+                self.table.merge_dirty(Millis(now));
+            }
         }
         // The next round: what was earned counts, and what was agreed stays.
         self.table.refresh(Millis(now + MINUTE));

@@ -9,8 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::explain::{Explanation, explain};
 use super::event::Event;
+use super::explain::{Explanation, explain};
 use super::input::{Applied, Ignored, Observation, Report, Restored, Standing, WhyIgnored};
 use super::merge::{ChainFacts, merge};
 use super::policy::ConsensusPolicy;

@@ -263,7 +263,11 @@ impl Validator {
     }
 
     /// Whether it fell silent or came back, as of a round's start.
-    pub(super) fn note_silence(&mut self, start: Millis, policy: &ConsensusPolicy) -> Option<Event> {
+    pub(super) fn note_silence(
+        &mut self,
+        start: Millis,
+        policy: &ConsensusPolicy,
+    ) -> Option<Event> {
         let last_report_at = self.newest?.0.millis();
         let silent = !self.is_active_at(start, policy);
         if silent == self.track.silent {

@@ -107,6 +107,7 @@ fn observation_distance(profile: &Profile) -> Option<i64> {
 /// 1.4826 x the median distance from the own median, a standard deviation for normal noise.
 fn spread(profile: &Profile) -> Option<i64> {
     let own = residual_median(profile)?;
-    let distances = profile.numbers.iter().filter_map(|number| Some((number.residual? - own).abs()));
+    let distances =
+        profile.numbers.iter().filter_map(|number| Some((number.residual? - own).abs()));
     median(distances).map(|distance| distance * 14_826 / 10_000)
 }

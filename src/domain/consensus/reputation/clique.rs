@@ -12,8 +12,8 @@ use super::profile::Profile;
 use crate::domain::ids::MinerUid;
 use crate::domain::units::{ONE, Stake};
 
-/// Residuals are cut here: one wild lie must not be the whole correlation.
-const RESIDUAL_MAX: i64 = 250_000;
+/// Residuals are cut here: a few wild values must not be the whole correlation. 0.5.
+const RESIDUAL_MAX: i64 = 500_000;
 
 /// Typical error below which everybody is simply right: exact measures are no copies. 0.005.
 const ERROR_MIN: i64 = 5_000;
@@ -27,9 +27,10 @@ pub(super) fn group(
     profiles: &[Profile],
     scale: &Scale,
 ) -> Vec<Event> {
-    let stride = profiles.iter().map(|p| p.numbers.len()).max().unwrap_or(0);
-    let stride = stride.div_ceil(policy.clique_miners_max.max(1)).max(1);
-    let sample = Sample { scale, stride, offset: round };
+    let miners = profiles.iter().map(|p| p.numbers.len()).max().unwrap_or(0).max(1);
+    let wanted = i64::try_from(policy.clique_miners_max).unwrap_or(ONE).saturating_mul(ONE);
+    let share = wanted / i64::try_from(miners).unwrap_or(ONE);
+    let sample = Sample { scale, round, share };
     // By hotkey, so that the order of appearance settles nothing.
     let mut order: Vec<(&mut Validator, Vector)> = validators
         .iter_mut()
@@ -44,7 +45,9 @@ pub(super) fn group(
         }
         let is_theirs = |clique: &&mut Vec<usize>| {
             let first = clique.first().and_then(|first| order.get(*first));
-            first.is_some_and(|(leader, other)| are_one(policy, (leader, other), (validator, vector)))
+            first.is_some_and(|(leader, other)| {
+                are_one(policy, (leader, other), (validator, vector))
+            })
         };
         match cliques.iter_mut().find(is_theirs) {
             Some(clique) => clique.push(place),
@@ -82,23 +85,29 @@ fn claim(validator: &Validator) -> u128 {
 /// Residuals of a sample of miners, by uid.
 type Vector = Vec<(MinerUid, i64)>;
 
-/// Which miners are compared in this round: every `stride`-th uid, others each round, so that a
-/// clique cannot prepare for it.
+/// Which miners are compared in this round: others each round, and in no pattern of uids, so that
+/// no group of miners stays unseen.
 struct Sample<'s> {
     scale: &'s Scale,
-    stride: usize,
-    offset: i64,
+    round: i64,
+    /// Share of the miners, millionths.
+    share: i64,
 }
 
 impl Sample<'_> {
     fn vector(&self, profile: &Profile) -> Vector {
-        let stride = i64::try_from(self.stride).unwrap_or(1);
         let bias = self.scale.bias_of(profile).unwrap_or(0) + self.scale.centre;
-        let chosen = profile.numbers.iter().filter(|number| {
-            (i64::from(number.uid.0) + self.offset).rem_euclid(stride) == 0
-        });
         let cut = |residual: i64| (residual - bias).clamp(-RESIDUAL_MAX, RESIDUAL_MAX);
+        let chosen = profile.numbers.iter().filter(|number| self.has(number.uid));
         chosen.filter_map(|number| Some((number.uid, cut(number.residual?)))).collect()
+    }
+
+    /// By the finaliser of SplitMix64 over uid and round.
+    const fn has(&self, uid: MinerUid) -> bool {
+        let z = (self.round.unsigned_abs() << 16) ^ uid.0 as u64;
+        let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % ONE.unsigned_abs() < self.share.unsigned_abs()
     }
 }
 
@@ -125,7 +134,8 @@ fn are_one(policy: &ReputationPolicy, a: (&Validator, &Vector), b: (&Validator, 
         }
     }
     let floor = i64::try_from(common).unwrap_or(i64::MAX).saturating_mul(ERROR_MIN * ERROR_MIN);
-    if common < policy.clique_miners_min.max(1) || squares.0.min(squares.1) < floor || product <= 0 {
+    if common < policy.clique_miners_min.max(1) || squares.0.min(squares.1) < floor || product <= 0
+    {
         return false;
     }
     // cos^2 >= threshold^2, without a root; in thousands, to stay within 128 bits.

@@ -14,6 +14,8 @@ mod bias;
 mod clique;
 mod profile;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -210,7 +210,11 @@ impl Votes {
 
     /// What the others' majority says, when it is one.
     fn majority_without(&self, word: &Spoken<'_>, own: bool) -> Option<bool> {
-        let (yes, no) = if own { (self.yes.0 - word.base, self.no.0) } else { (self.yes.0, self.no.0 - word.base) };
+        let (yes, no) = if own {
+            (self.yes.0 - word.base, self.no.0)
+        } else {
+            (self.yes.0, self.no.0 - word.base)
+        };
         let voters = self.yes.1 + self.no.1 - usize::from(word.base > 0);
         let most = yes.max(no);
         let is_clear = voters >= self.voters_min && most * ONE >= (yes + no) * self.majority;
