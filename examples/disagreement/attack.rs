@@ -49,7 +49,7 @@ impl Attack {
             Self::Inflate | Self::Nudge => honest,
             Self::Lazy => ONE * 8 / 10,
             Self::Random => (rng.unit() * ONE as f64) as i64,
-            Self::Switching if epoch % 2 == 0 => honest + ONE / 5,
+            Self::Switching if epoch.is_multiple_of(2) => honest + ONE / 5,
             Self::Switching => honest - ONE / 5,
         };
         said.clamp(0, ONE)

@@ -27,6 +27,9 @@ use crate::domain::units::{Millis, Score};
 /// A miner whose verdict changed; `None` when nobody speaks of it any more.
 pub type Changed = (MinerUid, Option<Arc<Verdict>>);
 
+/// Events kept for the caller; if nobody takes them, the newest are dropped.
+const EVENTS_MAX: usize = 4_096;
+
 /// The newest word of every validator on every miner, with the verdicts that follow from them.
 #[derive(Debug)]
 pub struct ReportTable {
@@ -154,7 +157,8 @@ impl ReportTable {
         let was_void = validator.absence_is_void();
         applied.equivocation = validator.note_sequence(&report);
         if let Some(found) = applied.equivocation.clone() {
-            self.events.push(Event::Equivocated { hotkey: validator.hotkey.clone(), found });
+            let hotkey = validator.hotkey.clone();
+            tell(&mut self.events, [Event::Equivocated { hotkey, found }]);
         }
         let is_newest_full = validator.note_time(&report);
         let void_changed =
@@ -239,14 +243,14 @@ impl ReportTable {
         }
         self.settle();
         let (policy, validators) = (&self.policy, self.validators.as_mut_slice());
-        self.events.extend(close_round(policy, self.round, validators, &self.rows));
+        tell(&mut self.events, close_round(policy, self.round, validators, &self.rows));
         self.round = round;
         let start = Millis(round.saturating_mul(self.policy.round));
         for validator in &mut self.validators {
             let bias = validator.bias;
             validator.freeze(&self.policy);
             self.unsettled |= validator.bias != bias;
-            self.events.extend(validator.note_silence(start, &self.policy));
+            tell(&mut self.events, validator.note_silence(start, &self.policy));
         }
         self.must_reweigh = true;
         self.reweigh();
@@ -371,7 +375,8 @@ impl ReportTable {
         std::mem::take(&mut self.events)
     }
 
-    /// Everything the miner's verdict depends on, to be stored beside it.
+    /// Everything the miner's verdict depends on, to be stored beside it. To be taken right after
+    /// the merge that changed it: these are the weights of now.
     #[must_use]
     pub fn inputs(&self, uid: MinerUid) -> Option<VerdictInputs> {
         let row = self.rows.get(&uid)?;
@@ -405,4 +410,9 @@ impl ReportTable {
         self.by_hotkey.insert(hotkey.clone(), index);
         Some(index)
     }
+}
+
+fn tell(kept: &mut Vec<Event>, events: impl IntoIterator<Item = Event>) {
+    let room = EVENTS_MAX.saturating_sub(kept.len());
+    kept.extend(events.into_iter().take(room));
 }
