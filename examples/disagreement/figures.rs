@@ -11,6 +11,20 @@ const EPOCHS: usize = 10;
 /// Honest epochs of a sleeper before it lies.
 const SLEEP: usize = 20;
 
+/// How much is simulated.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Effort {
+    pub(crate) seeds: u64,
+    /// Honest epochs before the lies; each is tried.
+    pub(crate) sleeps: &'static [usize],
+}
+
+impl Effort {
+    pub(crate) const FULL: Self = Self { seeds: 3, sleeps: &[0, SLEEP] };
+    /// For tests: liars sleep no longer than the memory of five reports.
+    pub(crate) const QUICK: Self = Self { seeds: 1, sleeps: &[0, 5] };
+}
+
 /// What these figures do not say.
 pub(crate) const NOT_COVERED: &str = "\
 Not covered: a majority that lies only about miners Pithead does not see; lies smaller than the
@@ -51,10 +65,10 @@ impl Curve {
 
 /// The worst attack's error at each share of dishonest weight; for `RobustObserved` over the
 /// observed miners.
-pub(crate) fn curve(curve: Curve, shares: &[u32], seeds: u64) -> Vec<f64> {
+pub(crate) fn curve(curve: Curve, shares: &[u32], effort: Effort) -> Vec<f64> {
     let observes = curve == Curve::RobustObserved;
     let at = |share: &u32| {
-        let (all, observed) = worst(curve.policy(), *share, observes, seeds).1;
+        let (all, observed) = worst(curve.policy(), *share, observes, effort).1;
         if observes { observed } else { all }
     };
     shares.iter().map(at).collect()
@@ -77,15 +91,15 @@ fn errors(scene: impl Fn(u64) -> Scene, seeds: u64) -> (f64, f64) {
 }
 
 /// The measured attack with the largest error, at once or after a sleep.
-fn worst(policy: Policy, share: u32, observes: bool, seeds: u64) -> (String, (f64, f64)) {
+fn worst(policy: Policy, share: u32, observes: bool, effort: Effort) -> (String, (f64, f64)) {
     let mut worst = (String::new(), (0.0, 0.0));
     let of = |errors: (f64, f64)| if observes { errors.1 } else { errors.0 };
     // Without a memory a sleeper is like the others.
-    let sleeps: &[usize] = if policy == Policy::Robust { &[0, SLEEP] } else { &[0] };
+    let sleeps: &[usize] = if policy == Policy::Robust && share > 0 { effort.sleeps } else { &[0] };
     for attack in Attack::MEASURED {
         for &sleep in sleeps {
             let scene = |seed| Scene { sleep, ..scene(policy, attack, share, observes, seed) };
-            let found = errors(scene, seeds);
+            let found = errors(scene, effort.seeds);
             if of(found) > of(worst.1) {
                 worst = (format!("{attack:?} after {sleep}"), found);
             }
@@ -95,10 +109,11 @@ fn worst(policy: Policy, share: u32, observes: bool, seeds: u64) -> (String, (f6
 }
 
 /// Every figure by its name.
-pub(crate) fn figures(seeds: u64) -> Vec<(&'static str, f64)> {
+pub(crate) fn figures(effort: Effort) -> Vec<(&'static str, f64)> {
+    let seeds = effort.seeds;
     let honest = |policy, observes| errors(|s| scene(policy, Attack::None, 0, observes, s), seeds);
     let (clean, clean_seen) = (honest(Policy::Robust, false).0, honest(Policy::Robust, true).1);
-    let at = |share| worst(Policy::Robust, share, false, seeds).1.0 / clean;
+    let at = |share| worst(Policy::Robust, share, false, effort).1.0 / clean;
     let mut liar_weight: f64 = 0.0;
     let mut right: f64 = 1.0;
     let (mut wrongly, mut honest_all) = (0, 0);
@@ -123,7 +138,7 @@ pub(crate) fn figures(seeds: u64) -> Vec<(&'static str, f64)> {
         ("honest_ratio", clean / honest(Policy::Seed, false).0),
         ("error_ratio_33", at(33)),
         ("error_ratio_45", at(45)),
-        ("error_ratio_60_observed", worst(Policy::Robust, 60, true, seeds).1.1 / clean_seen),
+        ("error_ratio_60_observed", worst(Policy::Robust, 60, true, effort).1.1 / clean_seen),
         ("is_serving_right_40", right),
         ("liar_weight_after_5", liar_weight),
         ("honest_quarantined", wrongly as f64 / f64::from(honest_all.max(1) as u32)),

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use figures::Curve;
+use figures::{Curve, Effort};
 
 /// Shows the error of three merges against the share of dishonest weight.
 #[derive(Parser, Debug)]
@@ -38,19 +38,19 @@ struct Args {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
-    let (seeds, step) = if args.quick { (1, 70) } else { (3, 5) };
+    let (effort, step) = if args.quick { (Effort::QUICK, 70) } else { (Effort::FULL, 5) };
     let shares: Vec<u32> = (0..=70).step_by(step).collect();
-    let curves = Curve::ALL.map(|curve| (curve, figures::curve(curve, &shares, seeds)));
+    let curves = Curve::ALL.map(|curve| (curve, figures::curve(curve, &shares, effort)));
     println!("mean error of the performance score over all miners, worst attack, in thousandths\n");
     print!("{}", draw::table(&shares, &curves));
     print!("\n{}", draw::plot(&shares, &curves));
     if args.detail {
-        print!("\n{}", figures::detail(seeds));
+        print!("\n{}", figures::detail(effort.seeds));
     }
     if let Some(path) = &args.svg {
         std::fs::write(path, draw::svg(&shares, &curves))?;
     }
-    let figures = figures::figures(seeds);
+    let figures = figures::figures(effort);
     println!();
     for (name, value) in &figures {
         println!("{name:>24}  {value:.4}");
