@@ -40,6 +40,25 @@ fn fleet_with_liars_ends_with_published_numbers_near_the_truth() {
     assert!(worst < 0.2, "{said}");
 }
 
+#[test]
+fn disagreement_stays_within_its_figures() {
+    let said = text(&run(example("disagreement").args(["--quick", "--json"])));
+    let figures: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    let figure = |name: &str| figures[name].as_f64().unwrap();
+    for (name, most) in [
+        ("honest_ratio", 1.05),
+        ("error_ratio_33", 1.6),
+        ("error_ratio_45", 2.0),
+        ("error_ratio_60_observed", 2.0),
+        ("liar_weight_after_5", 0.1),
+        ("honest_quarantined", 0.001),
+    ] {
+        assert!(figure(name) <= most, "{name}: {said}");
+    }
+    assert!(figure("is_serving_right_40") >= 0.99, "{said}");
+    assert!(figure("epoch_merge_ms") > 0.0, "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn miner_and_validator_serve_a_task_to_its_approval() {
     let folder = tempfile::tempdir().unwrap();

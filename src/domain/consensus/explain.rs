@@ -36,6 +36,12 @@ pub struct VoteExplanation {
     pub absent: bool,
     /// Base weight: capped share of stake x reputation.
     pub base: i64,
+    /// Constant bias taken off its performance scores.
+    pub bias: i64,
+    /// Its reputation in this round.
+    pub reputation: i64,
+    /// Its share in its clique, within the reputation.
+    pub clique_share: i64,
     /// Report period, milliseconds.
     pub period: i64,
     /// Report confidence; 0 when the vote was not counted.
@@ -74,6 +80,8 @@ pub struct WordExplanation {
     pub validator: VoterName,
     /// Its word.
     pub word: Word,
+    /// The number it counted as, where that is another one: its validator's bias was removed.
+    pub counted_as: Option<i64>,
     /// The weight it had here.
     pub weight: i64,
     /// It lay too far from the median and counted nothing.
@@ -104,6 +112,9 @@ fn explain_votes(ballot: &Ballot<'_>, heard: &[Heard<'_>]) -> Vec<VoteExplanatio
             signed_nanos: vote.signed_nanos,
             absent: vote.absent,
             base: vote.base,
+            bias: vote.bias,
+            reputation: vote.reputation.millionths(),
+            clique_share: vote.clique_share,
             period: vote.period,
             confidence: counted.map_or(0, |heard| heard.confidence),
             freshness: counted.map_or(0, |heard| heard.freshness),
@@ -131,9 +142,11 @@ fn explain_field(
     let words = count.heard.iter().filter_map(|heard| {
         let weight = if votes_by_base { heard.vote.base } else { heard.weight / ONE / ONE };
         let number = field.number(&heard.vote);
+        let word = field.word(&heard.vote)?;
         Some(WordExplanation {
             validator: heard.vote.validator.clone(),
-            word: field.word(&heard.vote)?,
+            counted_as: number.filter(|number| word != Word::Number(*number)),
+            word,
             weight,
             clipped: merged.zip(number).is_some_and(|(merged, number)| merged.clips(number)),
         })

@@ -60,8 +60,14 @@ impl Field {
         }
     }
 
-    /// The number a vote carries for this field; an absent miner has none.
+    /// The number a vote counts with for this field, its validator's bias removed; an absent miner
+    /// has none.
     pub(super) fn number(self, vote: &Vote<'_>) -> Option<i64> {
+        let raw = self.raw_number(vote);
+        if self == Self::Performance { unbiased(raw?, vote.bias) } else { raw }
+    }
+
+    fn raw_number(self, vote: &Vote<'_>) -> Option<i64> {
         if vote.absent {
             return None;
         }
@@ -81,7 +87,7 @@ impl Field {
             Self::IsServing => vote.is_serving().map(Word::Flag),
             Self::Hotkey => vote.hotkey().map(|hotkey| Word::Text(hotkey.as_str().to_owned())),
             Self::Stake | Self::Performance | Self::Load | Self::Capacity => {
-                self.number(vote).map(Word::Number)
+                self.raw_number(vote).map(Word::Number)
             }
             Self::Specialization => {
                 let kinds = status?.specialization.as_ref()?;
@@ -92,6 +98,13 @@ impl Field {
             Self::Other => status?.other.as_deref().map(|text| Word::Text(text.to_owned())),
         }
     }
+}
+
+/// A score without its author's constant bias. A biased score at the end of the scale was cut off
+/// there and says only "at least" (or "at most"), so it is no number.
+pub(super) fn unbiased(score: i64, bias: i64) -> Option<i64> {
+    let is_cut_off = (bias > 0 && score >= ONE) || (bias < 0 && score <= 0);
+    (!is_cut_off).then(|| (score - bias).clamp(0, ONE))
 }
 
 impl<'a> Vote<'a> {

@@ -80,8 +80,21 @@ pub struct Standing {
     pub uid: Option<u16>,
     /// Its stake by metagraph or allow-list; counts at once.
     pub stake: Option<Stake>,
-    /// Its reputation; counts from the next round on.
+    /// The trust it is given from outside, 1 as a rule; what it earned is multiplied with it.
+    /// Counts from the next round on.
     pub reputation: Score,
+}
+
+/// What Pithead itself saw of a miner, on the scale of the reports. Moves the reputations of
+/// those who speak of the miner, never its verdict.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Observation {
+    /// Share of valid answers in time, or how good they were.
+    pub performance: Option<Score>,
+    /// Whether it answers.
+    pub is_serving: Option<bool>,
+    /// Answers (or failures to answer) behind it.
+    pub evidence: u32,
 }
 
 /// A miner's persisted part of the table.

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::field::Field;
 use super::number::{Merged, Sample, lower_median, merge_numbers, tolerance};
 use super::policy::{ConsensusPolicy, MergeMode};
@@ -22,6 +24,12 @@ pub struct Vote<'a> {
     pub rank: u16,
     /// Its base weight in millionths; those of all active validators sum to 1,000,000.
     pub base: i64,
+    /// Constant bias to take off its performance scores, millionths; 0 when none is known.
+    pub bias: i64,
+    /// Its reputation in this round; `base` holds it already.
+    pub reputation: Score,
+    /// Its share in its clique, millionths; `reputation` holds it already.
+    pub clique_share: i64,
     /// Its report period in milliseconds.
     pub period: i64,
     /// When it signed the report that mentions the miner, nanoseconds.
@@ -33,7 +41,8 @@ pub struct Vote<'a> {
 }
 
 /// What the chain says about a registration; it is not put to the vote.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ChainFacts {
     /// The registered hotkey.
     pub hotkey: Hotkey,

@@ -2,13 +2,15 @@
 //!
 //! [`merge`] is a pure function of one [`Ballot`]; [`ReportTable`] keeps the ballots and knows
 //! which of them changed; [`explain`] redoes a merge and shows every step. All arithmetic is in
-//! integers, so equal inputs give equal bytes on any host. Nothing here reads a clock, and
-//! reputations come from outside.
+//! integers, so equal inputs give equal bytes on any host. Nothing here reads a clock. Reputations
+//! are earned at a round's end, count from the next round on, and can be [`replay`]ed with the rest.
 //!
 //! ```text
 //! report ──apply──▶ ReportTable ──ballot of each dirty miner──▶ merge ──▶ Verdict
+//! observation ──────────┴── round ends ──▶ reputation ──▶ weights and biases of the next
 //! ```
 
+mod event;
 mod explain;
 mod field;
 mod input;
@@ -17,6 +19,8 @@ mod number;
 mod offline;
 mod policy;
 mod recent;
+mod replay;
+mod reputation;
 mod row;
 mod stats;
 mod table;
@@ -25,11 +29,14 @@ mod verdict;
 mod vote;
 mod weights;
 
+pub use event::Event;
 pub use explain::{Explanation, FieldExplanation, VoteExplanation, explain};
-pub use input::{Applied, Ignored, Report, Restored, Standing, WhyIgnored};
+pub use input::{Applied, Ignored, Observation, Report, Restored, Standing, WhyIgnored};
 pub use merge::{Ballot, ChainFacts, Vote, merge};
 pub use offline::{OfflineError, OfflineMerge, offline};
-pub use policy::{ConsensusPolicy, MergeMode};
+pub use policy::{ConsensusPolicy, MergeMode, ReputationPolicy};
+pub use replay::{VerdictInputs, VoteInput, replay};
+pub use reputation::{Phase, Reason, ReputationState, Step};
 pub use stats::ConsensusStats;
 pub use table::{Changed, ReportTable};
 pub use validator::{Equivocation, ValidatorView};

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::input::{Report, Standing};
-use super::policy::{ConsensusPolicy, MergeMode};
+use super::policy::{ConsensusPolicy, MergeMode, ReputationPolicy};
 use super::table::ReportTable;
 use super::verdict::Verdict;
 use crate::domain::ids::{Hotkey, ReportId};
@@ -70,7 +70,9 @@ pub fn offline(json: &str, mode: MergeMode) -> Result<OfflineMerge, OfflineError
     let lines: Vec<Line<'_>> =
         serde_json::from_str(json).map_err(|error| OfflineError::BadList(error.to_string()))?;
     // A lifetime that no age reaches keeps everybody active.
-    let policy = ConsensusPolicy { mode, active_periods: i64::MAX, ..ConsensusPolicy::default() };
+    let reputation = ReputationPolicy { enabled: false, ..ReputationPolicy::default() };
+    let default = ConsensusPolicy::default();
+    let policy = ConsensusPolicy { mode, active_periods: i64::MAX, reputation, ..default };
     let mut table = ReportTable::new(policy);
     let mut merged = OfflineMerge::default();
     let (mut reports, mut standings) = (Vec::new(), Vec::new());

@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 
+use super::field::unbiased;
 use super::merge::{Ballot, Count, Vote, merge};
 use super::tests::{M, T0, key, report};
 use super::*;
-use crate::domain::ids::Hotkey;
+use crate::domain::ids::{Hotkey, MinerUid};
 use crate::domain::report::MinerStatus;
 use crate::domain::units::{MINUTE, Millis, ONE, Score, Stake};
 
@@ -45,6 +46,8 @@ fn bytes_after(past: &[Report], reports: &[Report], merge_every: usize) -> Strin
     for report in past {
         table.apply(Millis(T0 - MINUTE), report.clone());
     }
+    let seen = Observation { performance: Some(Score::ZERO), is_serving: None, evidence: 50 };
+    table.observe(MinerUid(0), Some(seen));
     for (index, report) in reports.iter().enumerate() {
         table.apply(Millis(T0 + index as i64), report.clone());
         if index % merge_every == 0 {
@@ -52,10 +55,14 @@ fn bytes_after(past: &[Report], reports: &[Report], merge_every: usize) -> Strin
         }
     }
     let mut out = String::new();
-    for now in [T0 + MINUTE - 1, T0 + MINUTE] {
+    // The last two rounds go by what was earned in the first ones.
+    for now in [T0 + MINUTE - 1, T0 + MINUTE, T0 + 2 * MINUTE] {
         table.refresh(Millis(now));
         let verdicts: Vec<_> = table.verdicts().collect();
         out.push_str(&serde_json::to_string(&verdicts).unwrap());
+        let mut tracks = table.take_reputation_changes();
+        tracks.sort_by(|a, b| a.0.cmp(&b.0));
+        out.push_str(&serde_json::to_string(&tracks).unwrap());
         let mut stats = table.stats();
         stats.total_reports = 0;
         out.push_str(&serde_json::to_string(&stats).unwrap());
@@ -101,6 +108,9 @@ fn vote<'a>(
         validator: &names[index],
         rank: index as u16,
         base,
+        bias: 0,
+        reputation: Score::ONE,
+        clique_share: ONE,
         period: 20 * MINUTE,
         signed_nanos: (T0 - age) * 1_000_000,
         absent: false,
@@ -141,6 +151,7 @@ proptest! {
         lies in prop::collection::vec(
             (0..=1_000_000_i64, 0..=9_000_000_000_000_000_000_i64, 0..=1_000_000_000_000_i64,
              1..=100_000_u32), 64),
+        biases in prop::collection::vec(-200_000..=200_000_i64, 64),
         seed in any::<u64>(),
     ) {
         let count = stakes.len();
@@ -176,14 +187,21 @@ proptest! {
                 statuses[index] = said(lie.0, lie.1, lie.2, lie.3, false);
             }
         }
-        let votes = (0..count).map(|i| vote(&names, &statuses, i, bases[i], ages[i])).collect();
+        let mut votes: Vec<_> =
+            (0..count).map(|i| vote(&names, &statuses, i, bases[i], ages[i])).collect();
+        for (vote, bias) in votes.iter_mut().zip(&biases) {
+            vote.bias = *bias;
+        }
         let verdict = merge(&policy, &ballot(votes, &previous));
         let range = |value: i64, of: fn(&MinerStatus) -> i64| {
             let honest = || statuses.iter().zip(&is_honest).filter(|s| *s.1).map(|s| of(s.0));
             (honest().min().unwrap()..=honest().max().unwrap()).contains(&value)
         };
-        let score = |s: &MinerStatus| s.performance.unwrap().millionths();
-        prop_assert!(range(verdict.performance.unwrap().millionths(), score));
+        // Of scores the range is that of what they count as, whatever bias is taken off.
+        let score = |i: usize| unbiased(statuses[i].performance.unwrap().millionths(), biases[i]);
+        let scores = || (0..count).filter(|i| is_honest[*i]).filter_map(score);
+        let published = verdict.performance.unwrap().millionths();
+        prop_assert!((scores().min().unwrap()..=scores().max().unwrap()).contains(&published));
         prop_assert!(range(verdict.stake.unwrap().rao(), |s| s.stake.unwrap().rao()));
         prop_assert!(range(verdict.load_millionths.unwrap(), |s| s.load_millionths.unwrap()));
         prop_assert!(range(verdict.capacity.unwrap().into(), |s| s.capacity.unwrap().into()));

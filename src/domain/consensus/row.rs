@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::input::Observation;
 use super::merge::{Ballot, ChainFacts, Vote};
 use super::validator::{SignedOrder, Validator};
 use super::verdict::{Agreed, Verdict};
@@ -19,6 +20,7 @@ pub(super) struct Row {
     pub(super) verdict: Option<Arc<Verdict>>,
     pub(super) ignore_before: Millis,
     pub(super) chain: Option<Box<ChainFacts>>,
+    pub(super) observation: Option<Observation>,
 }
 
 impl Row {
@@ -63,6 +65,9 @@ impl Row {
                 validator: &validator.name,
                 rank: validator.rank,
                 base: validator.base,
+                bias: validator.bias,
+                reputation: validator.reputation,
+                clique_share: validator.clique_share,
                 period: validator.period,
                 signed_nanos: mention.order.nanos,
                 absent: validator.leaves_out(mention.order),

@@ -9,20 +9,26 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::event::Event;
 use super::explain::{Explanation, explain};
-use super::input::{Applied, Ignored, Report, Restored, Standing, WhyIgnored};
+use super::input::{Applied, Ignored, Observation, Report, Restored, Standing, WhyIgnored};
 use super::merge::{ChainFacts, merge};
 use super::policy::ConsensusPolicy;
+use super::replay::VerdictInputs;
+use super::reputation::{ReputationState, close_round};
 use super::row::{Mention, Row};
 use super::stats::{ConsensusStats, Counters};
 use super::validator::{SignedOrder, Validator, ValidatorView};
 use super::verdict::{Agreed, Verdict, VoterName};
 use super::weights::base_weights;
 use crate::domain::ids::{Hotkey, MinerUid};
-use crate::domain::units::Millis;
+use crate::domain::units::{Millis, Score};
 
 /// A miner whose verdict changed; `None` when nobody speaks of it any more.
 pub type Changed = (MinerUid, Option<Arc<Verdict>>);
+
+/// Events kept for the caller; if nobody takes them, the newest are dropped.
+const EVENTS_MAX: usize = 4_096;
 
 /// The newest word of every validator on every miner, with the verdicts that follow from them.
 #[derive(Debug)]
@@ -42,6 +48,7 @@ pub struct ReportTable {
     agreed_changed: BTreeSet<MinerUid>,
     active: usize,
     counters: Counters,
+    events: Vec<Event>,
 }
 
 impl ReportTable {
@@ -61,16 +68,28 @@ impl ReportTable {
             agreed_changed: BTreeSet::new(),
             active: 0,
             counters: Counters::default(),
+            events: Vec::new(),
         }
     }
 
-    /// The table as it was: set the validators' standings, then the agreed values, then apply
-    /// each validator's newest reports in any order, then [`Self::refresh`].
+    /// The table as it was: set the validators' standings, then
+    /// [`Self::restore_reputations`], the observations and the agreed values, then apply each
+    /// validator's newest reports in any order, then [`Self::refresh`].
     pub fn restore(&mut self, rows: Vec<Restored>) {
         for restored in rows {
             let row = self.rows.entry(restored.uid).or_default();
             row.previous = restored.agreed;
             row.ignore_before = restored.ignore_before;
+        }
+    }
+
+    /// The validators' track records as they were; before any report is applied.
+    pub fn restore_reputations(&mut self, tracks: Vec<(Hotkey, ReputationState)>) {
+        for (hotkey, track) in tracks {
+            let Some(index) = self.intern(&hotkey) else { continue };
+            if let Some(validator) = self.validators.get_mut(usize::from(index)) {
+                validator.restore_track(track);
+            }
         }
     }
 
@@ -84,7 +103,7 @@ impl ReportTable {
         validator.name = name;
         validator.uid = standing.uid;
         validator.stake = standing.stake;
-        validator.reputation_next = standing.reputation;
+        validator.standing = standing.reputation;
         self.must_reweigh = true;
     }
 
@@ -105,12 +124,18 @@ impl ReportTable {
         row.ignore_before = moment;
         row.mentions.retain(|mention| mention.order.millis() >= moment);
         row.previous = Agreed::default();
+        row.observation = None;
         if let Some(verdict) = row.verdict.take() {
             self.counters.remove(&verdict);
             self.changed.insert(uid);
         }
         self.agreed_changed.insert(uid);
         self.dirty.insert(uid);
+    }
+
+    /// Sets what we saw of a miner ourselves, or that we saw nothing. Counts when the round ends.
+    pub fn observe(&mut self, uid: MinerUid, seen: Option<Observation>) {
+        self.rows.entry(uid).or_default().observation = seen;
     }
 
     /// Takes a report in. Verdicts follow with [`Self::merge_dirty`].
@@ -131,6 +156,10 @@ impl ReportTable {
         self.must_reweigh |= !validator.is_active;
         let was_void = validator.absence_is_void();
         applied.equivocation = validator.note_sequence(&report);
+        if let Some(found) = applied.equivocation.clone() {
+            let hotkey = validator.hotkey.clone();
+            tell(&mut self.events, [Event::Equivocated { hotkey, found }]);
+        }
         let is_newest_full = validator.note_time(&report);
         let void_changed =
             applied.equivocation.is_some() || was_void != validator.absence_is_void();
@@ -213,9 +242,15 @@ impl ReportTable {
             return;
         }
         self.settle();
+        let (policy, validators) = (&self.policy, self.validators.as_mut_slice());
+        tell(&mut self.events, close_round(policy, self.round, validators, &self.rows));
         self.round = round;
+        let start = Millis(round.saturating_mul(self.policy.round));
         for validator in &mut self.validators {
+            let bias = validator.bias;
             validator.freeze(&self.policy);
+            self.unsettled |= validator.bias != bias;
+            tell(&mut self.events, validator.note_silence(start, &self.policy));
         }
         self.must_reweigh = true;
         self.reweigh();
@@ -252,7 +287,12 @@ impl ReportTable {
         }
         order.retain(|validator| validator.is_active);
         self.active = order.len();
-        let claims: Vec<_> = order.iter().map(|v| (v.stake, v.reputation)).collect();
+        // With nobody left to believe, all are heard again: the verdict stays what they say.
+        let is_anyone_believed = order.iter().any(|v| v.reputation > Score::ZERO);
+        let trusted = |v: &&mut Validator| {
+            if is_anyone_believed || !v.is_quarantined() { v.reputation } else { v.standing }
+        };
+        let claims: Vec<_> = order.iter().map(|v| (v.stake, trusted(v))).collect();
         for (validator, base) in order.iter_mut().zip(base_weights(&claims)) {
             self.unsettled |= validator.base != base;
             validator.base = base;
@@ -319,6 +359,31 @@ impl ReportTable {
         uids.into_iter().filter_map(agreed).collect()
     }
 
+    /// Track records that changed since the last call, for the caller to persist when a round
+    /// ends, in order of appearance.
+    pub fn take_reputation_changes(&mut self) -> Vec<(Hotkey, ReputationState)> {
+        let changed = self.validators.iter_mut().filter(|v| v.track_changed);
+        let taken = changed.map(|validator| {
+            validator.track_changed = false;
+            (validator.hotkey.clone(), validator.track.clone())
+        });
+        taken.collect()
+    }
+
+    /// What happened to validators since the last call.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Everything the miner's verdict depends on, to be stored beside it. To be taken right after
+    /// the merge that changed it: these are the weights of now.
+    #[must_use]
+    pub fn inputs(&self, uid: MinerUid) -> Option<VerdictInputs> {
+        let row = self.rows.get(&uid)?;
+        let round = row.verdict.as_ref()?.round;
+        Some(VerdictInputs::of(&self.policy, &row.ballot(&self.validators, uid, round)))
+    }
+
     /// The running round.
     #[must_use]
     pub const fn round(&self) -> i64 {
@@ -345,4 +410,9 @@ impl ReportTable {
         self.by_hotkey.insert(hotkey.clone(), index);
         Some(index)
     }
+}
+
+fn tell(kept: &mut Vec<Event>, events: impl IntoIterator<Item = Event>) {
+    let room = EVENTS_MAX.saturating_sub(kept.len());
+    kept.extend(events.into_iter().take(room));
 }

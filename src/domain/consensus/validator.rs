@@ -5,11 +5,13 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
+use super::event::Event;
 use super::input::Report;
 use super::policy::ConsensusPolicy;
+use super::reputation::{Phase, ReputationState};
 use super::verdict::VoterName;
 use crate::domain::ids::{Hotkey, MinerUid, ReportId};
-use crate::domain::units::{Millis, Score, Stake};
+use crate::domain::units::{Millis, ONE, Score, Stake};
 
 /// Signed times remembered; the period is the median of the gaps between them.
 const TIMES_MAX: usize = 16;
@@ -59,6 +61,8 @@ pub struct ValidatorView {
     pub stake: Option<Stake>,
     /// Its reputation in this round.
     pub reputation: Score,
+    /// What it earned, with its last steps and their reasons.
+    pub track: ReputationState,
     /// Its share of the weight, millionths; 0 when not active.
     pub base_weight: i64,
     /// Its newest report is recent enough to count.
@@ -91,8 +95,17 @@ pub(super) struct Validator {
     pub(super) stake: Option<Stake>,
     /// Counts in this round.
     pub(super) reputation: Score,
-    /// Counts from the next round on.
-    pub(super) reputation_next: Score,
+    /// Given from outside; counts from the next round on.
+    pub(super) standing: Score,
+    /// What it earned; counts from the next round on.
+    pub(super) track: ReputationState,
+    /// Its track changed since it was last taken for storage.
+    pub(super) track_changed: bool,
+    pub(super) in_clique: bool,
+    /// Taken off its scores in this round.
+    pub(super) bias: i64,
+    /// Counts in this round, within the reputation.
+    pub(super) clique_share: i64,
     pub(super) base: i64,
     pub(super) is_active: bool,
     /// Frozen for the round.
@@ -116,7 +129,12 @@ impl Validator {
             rank: 0,
             stake: None,
             reputation: Score::ONE,
-            reputation_next: Score::ONE,
+            standing: Score::ONE,
+            track: ReputationState::default(),
+            track_changed: false,
+            in_clique: false,
+            bias: 0,
+            clique_share: ONE,
             base: 0,
             is_active: false,
             period: policy.period_default,
@@ -202,7 +220,13 @@ impl Validator {
 
     /// What the next round will go by.
     pub(super) fn freeze(&mut self, policy: &ConsensusPolicy) {
-        self.reputation = self.reputation_next;
+        let earned = if policy.reputation.enabled {
+            (self.bias, self.clique_share) = (self.track.bias, self.track.clique_share);
+            self.track.reputation()
+        } else {
+            Score::ONE
+        };
+        self.reputation = Score::clamped(self.standing.millionths() * earned.millionths() / ONE);
         let pairs = self.times.iter().zip(self.times.iter().skip(1));
         let mut gaps: Vec<i64> = pairs.map(|(a, b)| b.saturating_sub(*a) / 1_000_000).collect();
         gaps.sort_unstable();
@@ -213,12 +237,58 @@ impl Validator {
         };
     }
 
+    /// Whether its newest report was not judged yet.
+    pub(super) fn is_unjudged(&self) -> bool {
+        let newest = self.newest.map(|newest| (newest.0.nanos, newest.0.tie));
+        self.is_active && newest > self.track.judged
+    }
+
+    pub(super) fn mark_judged(&mut self) {
+        self.track.judged = self.newest.map(|newest| (newest.0.nanos, newest.0.tie));
+        self.track_changed = true;
+    }
+
+    pub(super) fn set_clique_share(&mut self, share: i64) {
+        self.track_changed |= self.track.clique_share != share;
+        self.track.clique_share = share;
+    }
+
+    pub(super) fn restore_track(&mut self, track: ReputationState) {
+        self.in_clique = track.clique_share < ONE;
+        self.track = track;
+    }
+
+    pub(super) fn is_quarantined(&self) -> bool {
+        self.track.phase == Phase::Quarantined
+    }
+
+    /// Whether it fell silent or came back, as of a round's start.
+    pub(super) fn note_silence(
+        &mut self,
+        start: Millis,
+        policy: &ConsensusPolicy,
+    ) -> Option<Event> {
+        let last_report_at = self.newest?.0.millis();
+        let silent = !self.is_active_at(start, policy);
+        if silent == self.track.silent {
+            return None;
+        }
+        (self.track.silent, self.track_changed) = (silent, true);
+        let hotkey = self.hotkey.clone();
+        Some(if silent {
+            Event::ValidatorSilent { hotkey, last_report_at }
+        } else {
+            Event::ValidatorBack { hotkey }
+        })
+    }
+
     pub(super) fn view(&self) -> ValidatorView {
         ValidatorView {
             hotkey: self.hotkey.clone(),
             uid: self.uid,
             stake: self.stake,
             reputation: self.reputation,
+            track: self.track.clone(),
             base_weight: self.base,
             is_active: self.is_active,
             period_millis: self.period,

@@ -130,8 +130,10 @@ impl<'de> serde::Deserialize<'de> for Kinds {
     }
 }
 
-/// One validator's word on one miner. What it does not mention is `None`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One validator's word on one miner. What it does not mention is `None`. Its serde form is the
+/// parsed one, in integers, for replay; reports on the wire are read by [`parse_statuses`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MinerStatus {
     /// The miner.
     pub uid: MinerUid,

@@ -1,0 +1,31 @@
+//! What a reader of logs should hear of validators; no verdict depends on these.
+
+use serde::Serialize;
+
+use super::reputation::Reason;
+use super::validator::Equivocation;
+use crate::domain::ids::Hotkey;
+use crate::domain::units::Millis;
+
+/// Something happened to a validator. Trust and shares are in millionths.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are those of `ReputationState` and `Equivocation`")]
+pub enum Event {
+    /// No report for three of its periods.
+    ValidatorSilent { hotkey: Hotkey, last_report_at: Millis },
+    /// It reports again.
+    ValidatorBack { hotkey: Hotkey },
+    /// Its trust fell from `best` within its last reports.
+    ValidatorDrifting { hotkey: Hotkey, best: i64, trust: i64, reason: Reason },
+    /// It counts nothing until it agrees again.
+    Quarantined { hotkey: Hotkey, trust: i64, reason: Reason },
+    /// It counts half for a while.
+    Probation { hotkey: Hotkey, trust: i64 },
+    /// It counts in full again.
+    Restored { hotkey: Hotkey, trust: i64 },
+    /// It signed two reports under one (epoch, sequence).
+    Equivocated { hotkey: Hotkey, found: Equivocation },
+    /// These are new in a clique; each keeps `share` of its weight.
+    Clique { hotkeys: Vec<Hotkey>, share: i64 },
+}
