@@ -40,7 +40,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
     let (effort, step) = if args.quick { (Effort::QUICK, 70) } else { (Effort::FULL, 5) };
     let shares: Vec<u32> = (0..=70).step_by(step).collect();
-    let curves = Curve::ALL.map(|curve| (curve, figures::curve(curve, &shares, effort)));
+    let curves = std::thread::scope(|scope| {
+        let shares = &shares;
+        let drawn = Curve::ALL
+            .map(|curve| (curve, scope.spawn(move || figures::curve(curve, shares, effort))));
+        drawn.map(|(curve, points)| (curve, points.join().unwrap_or_default()))
+    });
     println!("mean error of the performance score over all miners, worst attack, in thousandths\n");
     print!("{}", draw::table(&shares, &curves));
     print!("\n{}", draw::plot(&shares, &curves));
