@@ -53,6 +53,9 @@ pub enum AppError {
     /// There is no database where one was expected.
     #[error("there is no database at `{0}`; is `--data` right?")]
     NoDatabase(String),
+    /// What was asked for is not there.
+    #[error("{0}")]
+    Nothing(String),
     /// The server's thread ended without a word.
     #[error("the server's thread ended unexpectedly")]
     Gone,
@@ -332,4 +335,18 @@ impl Built {
 pub async fn open_store(config: &Config, folder: &Path) -> Result<SqlStore, AppError> {
     let location = Location::parse(config.database.as_deref(), folder)?;
     Ok(SqlStore::open(location).await?)
+}
+
+/// Opens the store of a data folder to read only, beside a server that may run there.
+///
+/// # Errors
+/// [`AppError`], also when there is no database.
+pub async fn look_into(config: &Config, folder: &Path) -> Result<SqlStore, AppError> {
+    let location = Location::parse(config.database.as_deref(), folder)?;
+    match &location {
+        Location::Sqlite(path) if !path.exists() => {
+            Err(AppError::NoDatabase(path.display().to_string()))
+        }
+        Location::Sqlite(_) | Location::Postgres(_) => Ok(SqlStore::look(location).await?),
+    }
 }

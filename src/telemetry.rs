@@ -41,6 +41,7 @@ metrics! {
     CONSENSUS_CONFIDENCE: describe_gauge = "pithead_consensus_confidence", "Mean confidence of all verdicts.";
     CONSENSUS_COVERAGE: describe_gauge = "pithead_consensus_coverage", "Share of known miners that enough validators report.";
     CONSENSUS_CONFLICTS: describe_gauge = "pithead_consensus_conflict_rate", "Share of verdicts with a conflict.";
+    VALIDATOR_EVENTS: describe_counter = "pithead_validator_events_total", "What happened to validators: silent, drifting, quarantined and so on.";
     VALIDATORS_ACTIVE: describe_gauge = "pithead_validators_active", "Validators whose newest report counts.";
 }
 

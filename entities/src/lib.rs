@@ -10,6 +10,7 @@ pub mod registration;
 pub mod replay;
 pub mod report;
 pub mod response;
+pub mod round;
 pub mod score;
 pub mod slot;
 pub mod task;

@@ -15,6 +15,8 @@ pub struct Model {
     pub uid: i32,
     /// First seen, Unix ms.
     pub created_at: i64,
+    /// Its track record.
+    pub track: Option<Json>,
 }
 
 /// No relations are declared: rows are read by key, never joined through the ORM.

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "this is where people are spoken to")]
 
 mod doctor;
+mod inspect;
 mod keys;
 mod migrate;
 mod serve;
@@ -29,6 +30,8 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Check a data folder: rows against rows, files against rows.
     Doctor(doctor::Doctor),
+    /// Show what was decided, and why.
+    Inspect(inspect::Inspect),
     /// Make, list and take back API keys.
     Keys(keys::Keys),
 }
@@ -75,6 +78,7 @@ pub async fn run() -> Result<(), AppError> {
         Command::Serve(serve) => serve.run().await,
         Command::Migrate(migrate) => migrate.run().await,
         Command::Doctor(doctor) => doctor.run().await,
+        Command::Inspect(inspect) => inspect.run().await,
         Command::Keys(keys) => keys.run().await,
     }
 }

@@ -105,6 +105,8 @@ pub const IDEMPOTENCY_MILLIS: i64 = DAY;
 /// Longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_MAX: usize = 128;
 
+/// What happened to validators of late: so many events are shown.
+pub const EVENTS_SHOWN: usize = 200;
 /// A miner not mentioned for this long is stale.
 pub const MINER_TIMEOUT_MILLIS: i64 = 15 * MINUTE;
 /// How often stale miners are retired.

@@ -481,6 +481,6 @@ pub struct Prune {
     pub nonces: Millis,
     /// Idempotency keys.
     pub idempotency: Millis,
-    /// Reports.
+    /// Reports, and the rounds that refer to them.
     pub reports: Millis,
 }

@@ -11,6 +11,7 @@ pub mod command;
 mod judge;
 pub mod model;
 pub mod read;
+pub mod round;
 pub mod row;
 pub mod sql;
 
@@ -18,9 +19,10 @@ use async_trait::async_trait;
 
 pub use command::*;
 pub use read::*;
+pub use round::*;
 pub use row::*;
 
-use crate::domain::ids::{FileId, RegistrationId, TaskId, ValidatorId};
+use crate::domain::ids::{FileId, Hotkey, RegistrationId, TaskId, ValidatorId};
 use crate::domain::units::Millis;
 
 /// Why the store could not do what it was asked.
@@ -74,15 +76,15 @@ pub trait Store: Send + Sync + 'static {
     async fn know_validator(&self, validator: ValidatorRow) -> StoreResult<ValidatorId>;
     /// Appends a report.
     async fn put_report(&self, command: PutReport) -> StoreResult<()>;
-    /// Writes the values agreed in a closed round.
-    async fn put_verdicts(&self, verdicts: Vec<VerdictRow>) -> StoreResult<()>;
+    /// Writes what a round ended with.
+    async fn close_round(&self, command: CloseRound) -> StoreResult<()>;
     /// Writes down a file whose blob is durable.
     async fn put_file(&self, command: PutFile) -> StoreResult<()>;
     /// Writes down a new API key.
     async fn put_key(&self, key: KeyRow) -> StoreResult<()>;
     /// Takes an API key back; whether it was known and valid.
     async fn revoke_key(&self, id: String, now: Millis) -> StoreResult<bool>;
-    /// Forgets nonces, idempotency keys and reports past their time; how many rows went.
+    /// Forgets nonces, idempotency keys, reports and rounds past their time; how many rows went.
     async fn prune(&self, before: Prune) -> StoreResult<u64>;
 
     /// Everything that actors are rebuilt from.
@@ -115,6 +117,14 @@ pub trait Store: Send + Sync + 'static {
     async fn keys(&self) -> StoreResult<Vec<KeyRow>>;
     /// One registration, open or closed.
     async fn registration(&self, id: RegistrationId) -> StoreResult<Option<RegistrationRow>>;
+    /// The minutes of rounds up to this one, newest first.
+    async fn rounds(&self, up_to: i64, limit: u64) -> StoreResult<Vec<RoundRow>>;
+    /// A validator's reports signed at this moment, in nanoseconds.
+    async fn reports_at(
+        &self,
+        validator: &Hotkey,
+        signed_order: i64,
+    ) -> StoreResult<Vec<ReportRow>>;
     /// Whether the database answers.
     async fn ping(&self) -> StoreResult<()>;
     /// Finishes what waits and lets go of the database.

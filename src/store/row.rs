@@ -62,6 +62,8 @@ pub struct ValidatorRow {
     pub uid: u16,
     /// First seen.
     pub created_at: Millis,
+    /// Its track record, once it was judged.
+    pub track: Option<Value>,
 }
 
 /// A report's row.

@@ -31,6 +31,7 @@ fn entities() -> Schema {
     entity::<e::replay::Entity>(&mut schema);
     entity::<e::report::Entity>(&mut schema);
     entity::<e::response::Entity>(&mut schema);
+    entity::<e::round::Entity>(&mut schema);
     entity::<e::score::Entity>(&mut schema);
     entity::<e::slot::Entity>(&mut schema);
     entity::<e::task::Entity>(&mut schema);

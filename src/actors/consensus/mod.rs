@@ -2,6 +2,7 @@
 //! Fleet. A report is durable before it counts; a burst of reports is
 //! merged once.
 
+mod round;
 mod row;
 mod view;
 
@@ -16,12 +17,12 @@ use super::Deps;
 use super::distributor::{LeaseLost, MinersChanged, ViewMiners};
 use super::fleet::{self, Fleet};
 use crate::config::Role;
-use crate::domain::consensus::{Agreed, Applied, Changed, ReportTable, Standing, Verdict};
+use crate::domain::consensus::{Applied, Changed, ReportTable, Standing, Verdict};
 use crate::domain::ids::{Hotkey, MinerUid, RegistrationId, ReportId, ValidatorId};
 use crate::domain::limits;
 use crate::domain::report::MinerStatus;
 use crate::domain::units::{MINUTE, Millis, Score, Stake};
-use crate::store::{Loaded, Nonce, Register, StoreError, StoreResult, VerdictRow};
+use crate::store::{Loaded, Nonce, Register, StoreError, StoreResult};
 
 pub use view::{Explain, KnowValidator, Overview, VerdictOf, ViewConsensus};
 
@@ -45,6 +46,9 @@ pub struct ConsensusSupervisor {
     facts: HashMap<MinerUid, Hotkey>,
     fact_hotkeys: HashSet<Hotkey>,
     swept_at: Millis,
+    chronicle: round::Chronicle,
+    /// Mean time from a report's receipt to its merge, of late.
+    report_to_verdict: Duration,
 }
 
 struct Waiting {
@@ -127,6 +131,7 @@ impl ConsensusSupervisor {
         }
         let names: HashMap<_, _> =
             loaded.validators.iter().map(|row| (row.id, row.clone())).collect();
+        table.restore_reputations(round::tracks(&loaded.validators));
         table.restore(loaded.verdicts.into_iter().filter_map(restored).collect());
         for row in loaded.reports {
             let Some(validator) = names.get(&row.validator) else { continue };
@@ -164,6 +169,8 @@ impl ConsensusSupervisor {
             fact_hotkeys: facts.values().cloned().collect(),
             facts,
             swept_at: now,
+            chronicle: round::Chronicle::default(),
+            report_to_verdict: Duration::ZERO,
         }
     }
 
@@ -183,33 +190,6 @@ impl ConsensusSupervisor {
             self.merge_due = true;
             ctx.notify(Merge);
         }
-    }
-
-    /// Writes what was agreed in a round once the next one begins.
-    fn close_round(&mut self, now: Millis, ctx: &mut Context<Self>) {
-        let round = self.table.round();
-        if now.0.div_euclid(self.deps.config.consensus.round.max(1)) <= round {
-            return;
-        }
-        let row = |(uid, agreed): (MinerUid, Agreed)| {
-            let body = serde_json::to_value(agreed).ok()?;
-            Some(VerdictRow { uid, round, body })
-        };
-        let rows: Vec<_> = self.table.take_agreed_changes().into_iter().filter_map(row).collect();
-        if rows.is_empty() {
-            return;
-        }
-        let store = self.deps.store.clone();
-        ctx.spawn(
-            async move {
-                // What is not written is agreed again from the reports; a restart in between falls
-                // back to the round before.
-                if let Err(error) = store.put_verdicts(rows).await {
-                    tracing::warn!(%error, "agreed values could not be written");
-                }
-            }
-            .into_actor(self),
-        );
     }
 
     /// Publishes changed verdicts and opens registrations for new hotkeys.
@@ -382,13 +362,10 @@ impl Handler<TakeReport> for ConsensusSupervisor {
                 let (uid, reputation) = (Some(uid), Score::ONE);
                 act.table.set_standing(Standing { hotkey, uid, stake, reputation });
             }
-            let applied = act.table.apply(act.deps.clock.now(), report);
-            if let Some(equivocation) = &applied.equivocation {
-                tracing::warn!(
-                    ?equivocation,
-                    "a validator contradicted itself; its votes are void"
-                );
-            }
+            let now = act.deps.clock.now();
+            act.close_round(now, ctx);
+            let applied = act.table.apply(now, report);
+            act.tell(now);
             metrics::counter!(crate::telemetry::REPORTS).increment(1);
             metrics::counter!(crate::telemetry::STATUSES).increment(applied.accepted as u64);
             let (reply, merged) = oneshot::channel();
@@ -404,7 +381,9 @@ impl Handler<Merge> for ConsensusSupervisor {
 
     fn handle(&mut self, _: Merge, ctx: &mut Self::Context) {
         self.merge_due = false;
-        let changed = self.table.merge_dirty(self.deps.clock.now());
+        let now = self.deps.clock.now();
+        self.close_round(now, ctx);
+        let changed = self.table.merge_dirty(now);
         self.publish(changed, ctx);
         self.merged.append(&mut self.waiting);
         self.answer();
@@ -418,8 +397,12 @@ impl ConsensusSupervisor {
             return;
         }
         for waiting in self.merged.drain(..) {
-            metrics::histogram!(crate::telemetry::REPORT_TO_VERDICT_SECONDS)
-                .record(waiting.received.elapsed());
+            let took = waiting.received.elapsed();
+            metrics::histogram!(crate::telemetry::REPORT_TO_VERDICT_SECONDS).record(took);
+            self.report_to_verdict = match self.report_to_verdict {
+                Duration::ZERO => took,
+                mean => mean * 15 / 16 + took / 16,
+            };
             let consensus_updated = waiting.applied.dirty.len();
             waiting.reply.send(Merged { applied: waiting.applied, consensus_updated }).ok();
         }

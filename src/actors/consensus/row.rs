@@ -43,6 +43,7 @@ pub(super) fn validator_row(reporter: &Reporter, now: Millis) -> ValidatorRow {
         hotkey: reporter.hotkey.clone(),
         uid: reporter.uid,
         created_at: now,
+        track: None,
     }
 }
 

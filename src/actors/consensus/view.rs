@@ -1,14 +1,16 @@
 //! What others ask the supervisor: verdicts, how they came about, key figures, validators.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use serde_json::Value;
 
 use super::row::validator_row;
 use super::{ConsensusSupervisor, Reporter};
-use crate::domain::consensus::{ConsensusStats, Explanation, ValidatorView, Verdict};
+use crate::domain::consensus::{ConsensusStats, Event, Explanation, ValidatorView, Verdict};
 use crate::domain::ids::{MinerUid, ValidatorId};
+use crate::domain::units::Millis;
 use crate::store::StoreResult;
 
 /// One miner's verdict.
@@ -48,15 +50,24 @@ pub struct ViewConsensus;
 pub struct Overview {
     /// Key figures.
     pub stats: ConsensusStats,
+    /// Mean time from a report's receipt to its merge, of late.
+    pub report_to_verdict: Duration,
     /// All validators.
     pub validators: Vec<ValidatorView>,
+    /// What happened to them of late, oldest first.
+    pub events: Vec<(Millis, Event)>,
 }
 
 impl Handler<ViewConsensus> for ConsensusSupervisor {
     type Result = Overview;
 
     fn handle(&mut self, _: ViewConsensus, _: &mut Self::Context) -> Self::Result {
-        Overview { stats: self.table.stats(), validators: self.table.validators().collect() }
+        Overview {
+            stats: self.table.stats(),
+            report_to_verdict: self.report_to_verdict,
+            validators: self.table.validators().collect(),
+            events: self.chronicle.iter().cloned().collect(),
+        }
     }
 }
 

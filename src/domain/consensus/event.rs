@@ -29,3 +29,35 @@ pub enum Event {
     /// These are new in a clique; each keeps `share` of its weight.
     Clique { hotkeys: Vec<Hotkey>, share: i64 },
 }
+
+impl Event {
+    /// Whether it happened to this validator.
+    #[must_use]
+    pub fn concerns(&self, validator: &Hotkey) -> bool {
+        match self {
+            Self::ValidatorSilent { hotkey, .. }
+            | Self::ValidatorBack { hotkey }
+            | Self::ValidatorDrifting { hotkey, .. }
+            | Self::Quarantined { hotkey, .. }
+            | Self::Probation { hotkey, .. }
+            | Self::Restored { hotkey, .. }
+            | Self::Equivocated { hotkey, .. } => hotkey == validator,
+            Self::Clique { hotkeys, .. } => hotkeys.contains(validator),
+        }
+    }
+
+    /// Its name, as in its JSON.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ValidatorSilent { .. } => "validator_silent",
+            Self::ValidatorBack { .. } => "validator_back",
+            Self::ValidatorDrifting { .. } => "validator_drifting",
+            Self::Quarantined { .. } => "quarantined",
+            Self::Probation { .. } => "probation",
+            Self::Restored { .. } => "restored",
+            Self::Equivocated { .. } => "equivocated",
+            Self::Clique { .. } => "clique",
+        }
+    }
+}

@@ -13,6 +13,7 @@ use super::event::Event;
 use super::explain::{Explanation, explain};
 use super::input::{Applied, Ignored, Observation, Report, Restored, Standing, WhyIgnored};
 use super::merge::{ChainFacts, merge};
+use super::minutes::Minutes;
 use super::policy::ConsensusPolicy;
 use super::replay::VerdictInputs;
 use super::reputation::{ReputationState, close_round};
@@ -382,6 +383,14 @@ impl ReportTable {
         let row = self.rows.get(&uid)?;
         let round = row.verdict.as_ref()?.round;
         Some(VerdictInputs::of(&self.policy, &row.ballot(&self.validators, uid, round)))
+    }
+
+    /// What the verdicts of the running round depend on; to be taken at its end, after
+    /// [`Self::refresh`]. `None` when nothing was merged in it.
+    #[must_use]
+    pub fn minutes(&self) -> Option<Minutes> {
+        let rows = self.rows.iter().map(|(uid, row)| (*uid, row));
+        Minutes::of(&self.policy, self.round, &self.validators, rows)
     }
 
     /// The running round.

@@ -1,5 +1,6 @@
 //! What is published about a miner: in integers for storage and replay, in floats for readers.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -18,6 +19,25 @@ pub enum VoterName {
     Uid(u16),
     /// Its hotkey.
     Hotkey(Hotkey),
+}
+
+impl fmt::Display for VoterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uid(uid) => write!(f, "uid {uid}"),
+            Self::Hotkey(hotkey) => write!(f, "{hotkey}"),
+        }
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Text(text) => write!(f, "{text}"),
+        }
+    }
 }
 
 /// A value as a validator said it.

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::miners::uid;
 use crate::actors::consensus::{Explain, Overview, VerdictOf, ViewConsensus};
 use crate::actors::distributor::ViewMiners;
-use crate::domain::consensus::ValidatorView;
+use crate::domain::consensus::{Event, Step, ValidatorView};
 use crate::domain::limits::CONSENSUS_TIMEOUT_MINUTES;
-use crate::domain::units::Millis;
+use crate::domain::units::{Millis, ONE};
 use crate::http::Web;
 use crate::http::auth::AnyCaller;
 use crate::http::error::{ApiError, ApiResult};
@@ -72,6 +72,7 @@ fn statistics(web: &Web, overview: &Overview) -> Value {
         "consensus_coverage": stats.coverage.as_f64(),
         "validator_participation": stats.participation.as_f64(),
         "conflict_rate": stats.conflict_rate.as_f64(),
+        "report_to_verdict_ms": overview.report_to_verdict.as_secs_f64() * 1e3,
     })
 }
 
@@ -120,7 +121,31 @@ fn validator_json(view: &ValidatorView, now: Millis) -> Value {
         "last_report_at": view.last_report_at.map(Millis::rfc3339),
         "report_age_secs": view.last_report_at.map(|at| now.since(at) / 1_000),
         "miners": view.miners,
+        "phase": view.track.phase,
+        "reason": view.track.reason,
+        "trust": millionths(view.track.trust()),
+        "bias": millionths(view.track.bias),
+        "clique_share": millionths(view.track.clique_share),
+        "agreement": view.track.history.last().map(|step| millionths(step.agreement)),
+        "outlier_share": view.track.history.last().map(|step| millionths(ONE - step.agreement)),
     })
+}
+
+fn millionths(value: i64) -> f64 {
+    value as f64 / ONE as f64
+}
+
+/// A round's number as the moment at which it began.
+fn began(web: &Web, round: i64) -> String {
+    Millis(round.saturating_mul(web.config.consensus.round)).rfc3339()
+}
+
+fn event_json((at, event): &(Millis, Event)) -> Value {
+    let mut shown = json!(event);
+    if let Value::Object(fields) = &mut shown {
+        fields.insert("at".to_owned(), json!(at.rfc3339()));
+    }
+    shown
 }
 
 /// `GET /validators`.
@@ -130,6 +155,7 @@ pub(super) async fn validators(web: Data<Web>, _: AnyCaller) -> ApiResult {
     let all: Vec<_> = overview.validators.iter().map(|view| validator_json(view, now)).collect();
     Ok(HttpResponse::Ok().json(json!({
         "success": true, "count": all.len(), "validators": all,
+        "events": overview.events.iter().map(event_json).collect::<Vec<_>>(),
     })))
 }
 
@@ -138,7 +164,23 @@ pub(super) async fn validator(web: Data<Web>, _: AnyCaller, path: Path<String>) 
     let overview = web.consensus.send(ViewConsensus).await?;
     let view = overview.validators.iter().find(|view| view.hotkey.as_str() == path.as_str());
     let view = view.ok_or_else(|| ApiError::not_found("validator"))?;
-    Ok(HttpResponse::Ok().json(validator_json(view, web.clock.now())))
+    let mut shown = validator_json(view, web.clock.now());
+    let step = |step: &Step| {
+        json!({
+            "round": step.round,
+            "at": began(&web, step.round),
+            "agreement": millionths(step.agreement),
+            "trust": millionths(step.trust),
+            "phase": step.phase,
+            "reason": step.reason,
+        })
+    };
+    let events = overview.events.iter().filter(|(_, event)| event.concerns(&view.hotkey));
+    if let Value::Object(fields) = &mut shown {
+        fields.insert("history".to_owned(), view.track.history.iter().map(step).collect());
+        fields.insert("events".to_owned(), events.map(event_json).collect());
+    }
+    Ok(HttpResponse::Ok().json(shown))
 }
 
 /// `GET /kinds`: what may be asked for here.

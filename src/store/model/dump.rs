@@ -212,13 +212,23 @@ impl Tables {
     fn dump_records(&self, dump: &mut Dump) {
         let validators = self.validators.values().map(|row| {
             let (hotkey, uid) = (row.hotkey.as_str(), row.uid);
-            line!(id = row.id.0, hotkey = hotkey, uid = uid, created_at = row.created_at)
+            line!(
+                id = row.id.0,
+                hotkey = hotkey,
+                uid = uid,
+                created_at = row.created_at,
+                track = row.track,
+            )
         });
         dump.table("validator", validators.collect());
         let verdicts = self.verdicts.values();
         let verdicts =
             verdicts.map(|row| line!(uid = row.uid.0, round = row.round, body = row.body));
         dump.table("verdict", verdicts.collect());
+        let rounds = self.rounds.values().map(|row| {
+            line!(round = row.round, closed_at = row.closed_at, body = row.body.as_slice())
+        });
+        dump.table("round", rounds.collect());
         let files = self.files.values().map(|row| {
             line!(
                 id = row.id.0,

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 pub use dump::{Cell, Dump};
 
 use super::*;
-use crate::domain::ids::{Hotkey, MinerUid, ReportId};
+use crate::domain::ids::{MinerUid, ReportId};
 
 /// See the module's docs.
 #[derive(Debug, Default)]
@@ -35,6 +35,7 @@ struct Tables {
     validators: BTreeMap<ValidatorId, ValidatorRow>,
     reports: BTreeMap<ReportId, ReportRow>,
     verdicts: BTreeMap<MinerUid, VerdictRow>,
+    rounds: BTreeMap<i64, RoundRow>,
     tasks: BTreeMap<TaskId, TaskRecord>,
     responses: BTreeMap<(TaskId, u16), ResponseRow>,
     evaluations: BTreeMap<(TaskId, u16, ValidatorId), EvaluationRow>,
@@ -128,8 +129,8 @@ impl Store for ModelStore {
     async fn put_report(&self, mut command: PutReport) -> StoreResult<()> {
         self.once(command.nonce.take(), |tables| tables.put_report(command.report))
     }
-    async fn put_verdicts(&self, verdicts: Vec<VerdictRow>) -> StoreResult<()> {
-        self.tables().put_verdicts(verdicts);
+    async fn close_round(&self, command: CloseRound) -> StoreResult<()> {
+        self.tables().close_round(command);
         Ok(())
     }
     async fn put_file(&self, mut command: PutFile) -> StoreResult<()> {
@@ -189,6 +190,16 @@ impl Store for ModelStore {
     }
     async fn registration(&self, id: RegistrationId) -> StoreResult<Option<RegistrationRow>> {
         Ok(self.tables().registrations.get(&id).map(|known| known.row.clone()))
+    }
+    async fn rounds(&self, up_to: i64, limit: u64) -> StoreResult<Vec<RoundRow>> {
+        Ok(self.tables().rounds(up_to, limit))
+    }
+    async fn reports_at(
+        &self,
+        validator: &Hotkey,
+        signed_order: i64,
+    ) -> StoreResult<Vec<ReportRow>> {
+        Ok(self.tables().reports_at(validator, signed_order))
     }
     async fn ping(&self) -> StoreResult<()> {
         Ok(())

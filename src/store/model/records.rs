@@ -2,9 +2,9 @@
 //! a record again that is there already changes nothing.
 
 use super::Tables;
-use crate::domain::ids::ValidatorId;
+use crate::domain::ids::{Hotkey, ValidatorId};
 use crate::domain::units::Millis;
-use crate::store::{FileRow, KeyRow, Prune, ReportRow, ValidatorRow, VerdictRow};
+use crate::store::{CloseRound, FileRow, KeyRow, Prune, ReportRow, RoundRow, ValidatorRow};
 
 impl Tables {
     /// A known hotkey keeps its id and may change its uid.
@@ -23,9 +23,30 @@ impl Tables {
         self.reports.entry(report.id).or_insert(report);
     }
 
-    /// The last value of a uid stands.
-    pub(super) fn put_verdicts(&mut self, verdicts: Vec<VerdictRow>) {
-        self.verdicts.extend(verdicts.into_iter().map(|verdict| (verdict.uid, verdict)));
+    /// The last value of a uid stands, and the first minutes of a round.
+    pub(super) fn close_round(&mut self, command: CloseRound) {
+        self.verdicts.extend(command.verdicts.into_iter().map(|verdict| (verdict.uid, verdict)));
+        for track in command.tracks {
+            if let Some(validator) = self.validators.get_mut(&track.validator) {
+                validator.track = Some(track.body);
+            }
+        }
+        if let Some(minutes) = command.minutes {
+            self.rounds.entry(minutes.round).or_insert(minutes);
+        }
+    }
+
+    pub(super) fn rounds(&self, up_to: i64, limit: u64) -> Vec<RoundRow> {
+        let rounds = self.rounds.range(..=up_to).rev().map(|(_, round)| round.clone());
+        rounds.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
+    }
+
+    pub(super) fn reports_at(&self, validator: &Hotkey, signed_order: i64) -> Vec<ReportRow> {
+        let signer = |report: &ReportRow| {
+            self.validators.get(&report.validator).is_some_and(|v| v.hotkey == *validator)
+        };
+        let reports = self.reports.values();
+        reports.filter(|r| r.signed_order == signed_order && signer(r)).cloned().collect()
     }
 
     pub(super) fn put_file(&mut self, file: FileRow) {
@@ -42,11 +63,13 @@ impl Tables {
     }
 
     pub(super) fn prune(&mut self, before: Prune) -> u64 {
-        let rows = |t: &Self| t.replays.len() + t.idempotency.len() + t.reports.len();
+        let rows =
+            |t: &Self| t.replays.len() + t.idempotency.len() + t.reports.len() + t.rounds.len();
         let had = rows(self);
         self.replays.retain(|_, seen_at| *seen_at >= before.nonces);
         self.idempotency.retain(|_, known| known.created_at >= before.idempotency);
         self.reports.retain(|_, report| report.received_at >= before.reports);
+        self.rounds.retain(|_, round| round.closed_at >= before.reports);
         u64::try_from(had - rows(self)).unwrap_or(u64::MAX)
     }
 }

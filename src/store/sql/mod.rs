@@ -28,7 +28,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait};
 use tokio::sync::oneshot;
 
 pub use connect::Location;
-use writer::{PutVerdicts, RevokeKey, Writer};
+use writer::{RevokeKey, Writer};
 
 use super::*;
 
@@ -78,6 +78,20 @@ impl SqlStore {
             writer: Mutex::new(Some(writer)),
             thread: Mutex::new(Some(thread)),
             lock: Mutex::new(Some(lock)),
+        })
+    }
+
+    /// Opens the database to read only, beside a process that may own it. Every command is refused
+    /// with [`StoreError::Closed`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with the reason.
+    pub async fn look(location: Location) -> StoreResult<Self> {
+        Ok(Self {
+            readers: location.readers().await?,
+            writer: Mutex::new(None),
+            thread: Mutex::new(None),
+            lock: Mutex::new(None),
         })
     }
 
@@ -164,11 +178,11 @@ impl Store for SqlStore {
     async fn put_report(&self, command: PutReport) -> StoreResult<()> {
         self.commit(command).await
     }
-    async fn put_verdicts(&self, verdicts: Vec<VerdictRow>) -> StoreResult<()> {
-        if verdicts.is_empty() {
+    async fn close_round(&self, command: CloseRound) -> StoreResult<()> {
+        if command.is_empty() {
             return Ok(());
         }
-        self.commit(PutVerdicts(verdicts)).await
+        self.commit(command).await
     }
     async fn put_file(&self, command: PutFile) -> StoreResult<()> {
         self.commit(command).await
@@ -231,6 +245,16 @@ impl Store for SqlStore {
     async fn registration(&self, id: RegistrationId) -> StoreResult<Option<RegistrationRow>> {
         let found = e::registration::Entity::find_by_id(id.0).one(&self.readers).await?;
         found.map(row::registration).transpose()
+    }
+    async fn rounds(&self, up_to: i64, limit: u64) -> StoreResult<Vec<RoundRow>> {
+        reads::rounds(&self.readers, up_to, limit).await
+    }
+    async fn reports_at(
+        &self,
+        validator: &Hotkey,
+        signed_order: i64,
+    ) -> StoreResult<Vec<ReportRow>> {
+        reads::reports_at(&self.readers, validator, signed_order).await
     }
     async fn ping(&self) -> StoreResult<()> {
         Ok(self.readers.execute_unprepared("SELECT 1").await.map(|_| ())?)

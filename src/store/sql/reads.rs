@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::dialect::statement;
 use super::row::{self, get};
-use crate::domain::ids::{FileId, TaskId, ValidatorId};
+use crate::domain::ids::{FileId, Hotkey, TaskId, ValidatorId};
 use crate::domain::units::Millis;
 use crate::store::*;
 
@@ -236,6 +236,7 @@ pub(super) async fn anything_old(db: &DatabaseConnection, prune: Prune) -> Store
         ("SELECT 1 FROM replay WHERE seen_at < $1 LIMIT 1", prune.nonces),
         ("SELECT 1 FROM idempotency WHERE created_at < $1 LIMIT 1", prune.idempotency),
         ("SELECT 1 FROM report WHERE received_at < $1 LIMIT 1", prune.reports),
+        ("SELECT 1 FROM round WHERE closed_at < $1 LIMIT 1", prune.reports),
     ] {
         if db.query_one_raw(statement(db, text, [before.0.into()])).await?.is_some() {
             return Ok(true);
@@ -273,6 +274,33 @@ pub(super) async fn load(db: &DatabaseConnection, since: Millis) -> StoreResult<
             .map(row::verdict)
             .collect::<Result<_, _>>()?,
     })
+}
+
+pub(super) async fn rounds(
+    db: &DatabaseConnection,
+    up_to: i64,
+    limit: u64,
+) -> StoreResult<Vec<RoundRow>> {
+    let rows = e::round::Entity::find()
+        .filter(e::round::Column::Round.lte(up_to))
+        .order_by_desc(e::round::Column::Round)
+        .limit(limit);
+    rows.all(db).await?.into_iter().map(row::round).collect()
+}
+
+pub(super) async fn reports_at(
+    db: &DatabaseConnection,
+    validator: &Hotkey,
+    signed_order: i64,
+) -> StoreResult<Vec<ReportRow>> {
+    let mut id = Query::select();
+    id.column(e::validator::Column::Id).from(e::validator::Entity);
+    id.and_where(e::validator::Column::Hotkey.eq(validator.as_str()));
+    let rows = e::report::Entity::find()
+        .filter(e::report::Column::ValidatorId.in_subquery(id.take()))
+        .filter(e::report::Column::SignedOrder.eq(signed_order))
+        .order_by_asc(e::report::Column::Id);
+    rows.all(db).await?.into_iter().map(row::report).collect()
 }
 
 /// A validator's two newest full reports (the older one tells whom the newer leaves out) and the

@@ -1,4 +1,4 @@
-//! Plain records: files, keys, validators, reports, agreed values; and forgetting old ones.
+//! Plain records: files, keys, validators, reports, rounds; and forgetting old ones.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,12 @@ use pithead_entities as e;
 use sea_orm::sea_query::{IntoIden, OnConflict};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set, sea_query::Expr};
 
-use super::dialect::chunks;
-use super::writer::{PutVerdicts, RevokeKey, Waiting};
+use super::dialect::{Batch, Cast, chunks};
+use super::writer::{RevokeKey, Waiting};
 use crate::domain::ids::ValidatorId;
 use crate::store::{
-    KeyRow, Prune, PutFile, PutReport, StoreError, StoreResult, ValidatorRow, VerdictRow,
+    CloseRound, KeyRow, Prune, PutFile, PutReport, StoreError, StoreResult, ValidatorRow,
+    VerdictRow,
 };
 
 /// How hard reports are compressed: 1 is five times faster than 3 and nearly as small on JSON.
@@ -103,6 +104,7 @@ pub(super) async fn know_validators(
             hotkey: Set(validator.hotkey.to_string()),
             uid: Set(validator.uid.into()),
             created_at: Set(validator.created_at.0),
+            track: Set(None),
         };
         let mut known = OnConflict::column(e::validator::Column::Hotkey);
         known.update_column(e::validator::Column::Uid);
@@ -146,28 +148,53 @@ pub(super) async fn put_reports(
     Ok(())
 }
 
-pub(super) async fn put_verdicts(
+const TRACK: Batch = Batch {
+    columns: &[("id", Cast::Uuid), ("track", Cast::Json)],
+    body: "UPDATE validator SET track = v.track FROM v WHERE validator.id = v.id",
+};
+
+pub(super) async fn close_rounds(
     tx: &DatabaseTransaction,
-    waiting: &mut [Waiting<PutVerdicts, ()>],
+    waiting: &mut [Waiting<CloseRound, ()>],
 ) -> StoreResult<()> {
     for waiting in waiting {
-        // PostgreSQL refuses to touch a row twice in one statement; the last value stands.
-        let last: BTreeMap<_, _> = waiting.command.0.iter().map(|row| (row.uid, row)).collect();
-        let rows: Vec<VerdictRow> = last.into_values().cloned().collect();
-        for chunk in chunks(rows) {
-            let rows = chunk.into_iter().map(|verdict| e::verdict::ActiveModel {
-                uid: Set(verdict.uid.0.into()),
-                round: Set(verdict.round),
-                body: Set(verdict.body),
-            });
-            let mut newer = OnConflict::column(e::verdict::Column::Uid);
-            newer.update_columns([e::verdict::Column::Round, e::verdict::Column::Body]);
-            e::verdict::Entity::insert_many(rows)
-                .on_conflict(newer)
+        let CloseRound { verdicts, tracks, minutes } = waiting.command.clone();
+        put_verdicts(tx, verdicts).await?;
+        // As with verdicts: the last one of a validator stands.
+        let last: BTreeMap<_, _> = tracks.into_iter().map(|t| (t.validator.0, t.body)).collect();
+        TRACK
+            .run(tx, last.into_iter().map(|(id, body)| vec![id.into(), body.into()]).collect())
+            .await?;
+        if let Some(minutes) = minutes {
+            let body = zstd::encode_all(minutes.body.as_slice(), ZSTD_LEVEL)
+                .map_err(|error| StoreError::Unavailable(format!("zstd: {error}")))?;
+            let row = e::round::ActiveModel {
+                round: Set(minutes.round),
+                closed_at: Set(minutes.closed_at.0),
+                body: Set(body),
+            };
+            e::round::Entity::insert(row)
+                .on_conflict(once(e::round::Column::Round))
                 .exec_without_returning(tx)
                 .await?;
         }
         waiting.answer(());
+    }
+    Ok(())
+}
+
+async fn put_verdicts(tx: &DatabaseTransaction, verdicts: Vec<VerdictRow>) -> StoreResult<()> {
+    // PostgreSQL refuses to touch a row twice in one statement; the last value stands.
+    let last: BTreeMap<_, _> = verdicts.into_iter().map(|row| (row.uid, row)).collect();
+    for chunk in chunks(last.into_values().collect()) {
+        let rows = chunk.into_iter().map(|verdict| e::verdict::ActiveModel {
+            uid: Set(verdict.uid.0.into()),
+            round: Set(verdict.round),
+            body: Set(verdict.body),
+        });
+        let mut newer = OnConflict::column(e::verdict::Column::Uid);
+        newer.update_columns([e::verdict::Column::Round, e::verdict::Column::Body]);
+        e::verdict::Entity::insert_many(rows).on_conflict(newer).exec_without_returning(tx).await?;
     }
     Ok(())
 }
@@ -185,6 +212,8 @@ pub(super) async fn prune(
         gone += e::idempotency::Entity::delete_many().filter(old).exec(tx).await?.rows_affected;
         let old = e::report::Column::ReceivedAt.lt(reports.0);
         gone += e::report::Entity::delete_many().filter(old).exec(tx).await?.rows_affected;
+        let old = e::round::Column::ClosedAt.lt(reports.0);
+        gone += e::round::Entity::delete_many().filter(old).exec(tx).await?.rows_affected;
         waiting.answer(gone);
     }
     Ok(())

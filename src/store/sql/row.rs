@@ -15,7 +15,8 @@ use crate::domain::miner::Record;
 use crate::domain::units::{Millis, Score};
 use crate::store::{
     AttemptRow, EvaluationRow, FileRow, Hash, Holder, KeyRow, NewTask, RegistrationRow, ReportRow,
-    ResponseRow, SlotRow, StoreError, StoreResult, TaskInput, TaskRecord, ValidatorRow, VerdictRow,
+    ResponseRow, RoundRow, SlotRow, StoreError, StoreResult, TaskInput, TaskRecord, ValidatorRow,
+    VerdictRow,
 };
 
 /// A database error on a path where nothing can have been committed.
@@ -177,7 +178,14 @@ pub(super) fn validator(row: &e::validator::Model) -> StoreResult<ValidatorRow> 
         hotkey: text("hotkey", &row.hotkey)?,
         uid: small("uid", row.uid)?,
         created_at: Millis(row.created_at),
+        track: row.track.clone(),
     })
+}
+
+pub(super) fn round(row: e::round::Model) -> StoreResult<RoundRow> {
+    let body = zstd::decode_all(row.body.as_slice())
+        .map_err(|error| corrupt("round", format!("{} ({error})", row.round)))?;
+    Ok(RoundRow { round: row.round, closed_at: Millis(row.closed_at), body })
 }
 
 pub(super) fn report(row: e::report::Model) -> StoreResult<ReportRow> {

@@ -136,9 +136,6 @@ fn enqueue_key(command: &Enqueue) -> Key {
     }
 }
 
-/// Agreed values, as one command.
-#[derive(Debug, Clone)]
-pub(super) struct PutVerdicts(pub(super) Vec<VerdictRow>);
 /// A key to take back.
 #[derive(Debug, Clone)]
 pub(super) struct RevokeKey(pub(super) String, pub(super) Millis);
@@ -155,7 +152,7 @@ jobs! {
     registers: Register(Register) -> Registered, |c: &Register| Key::Uid(c.netuid, c.uid);
     validators: KnowValidator(ValidatorRow) -> ValidatorId, |_: &ValidatorRow| Key::All;
     reports: PutReport(PutReport) -> (), |c: &PutReport| Key::Holder(c.report.id.0);
-    verdicts: PutVerdicts(PutVerdicts) -> (), |_: &PutVerdicts| Key::All;
+    rounds: CloseRound(CloseRound) -> (), |_: &CloseRound| Key::All;
     files: PutFile(PutFile) -> (), |c: &PutFile| Key::Holder(c.file.id.0);
     keys: PutKey(KeyRow) -> (), |_: &KeyRow| Key::All;
     revocations: RevokeKey(RevokeKey) -> bool, |_: &RevokeKey| Key::All;
@@ -304,7 +301,7 @@ async fn apply(tx: &DatabaseTransaction, batch: &mut Batch, alone: bool) -> Stor
     records::put_files(tx, &mut batch.files).await?;
     records::know_validators(tx, &mut batch.validators).await?;
     records::put_reports(tx, &mut batch.reports).await?;
-    records::put_verdicts(tx, &mut batch.verdicts).await?;
+    records::close_rounds(tx, &mut batch.rounds).await?;
     enqueue::run(tx, &mut batch.enqueues, alone).await?;
     lease::assign(tx, &mut batch.assigns, alone).await?;
     lease::fetch(tx, &mut batch.fetches).await?;

@@ -8,6 +8,7 @@ mod pull;
 mod redundancy;
 mod report;
 mod restart;
+mod rounds;
 mod silence;
 pub(crate) mod task;
 mod waiting;

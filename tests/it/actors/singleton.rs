@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pithead::app::{AppError, Server};
-use pithead::domain::ids::{FileId, RegistrationId, TaskId, ValidatorId};
+use pithead::domain::ids::{FileId, Hotkey, RegistrationId, TaskId, ValidatorId};
 use pithead::domain::units::Millis;
 use pithead::outside::Clock;
 use pithead::store::model::ModelStore;
@@ -45,7 +45,7 @@ delegate! {
     register(command: Register) -> Registered;
     know_validator(row: ValidatorRow) -> ValidatorId;
     put_report(command: PutReport) -> ();
-    put_verdicts(rows: Vec<VerdictRow>) -> ();
+    close_round(command: CloseRound) -> ();
     put_file(command: PutFile) -> ();
     put_key(key: KeyRow) -> ();
     revoke_key(id: String, now: Millis) -> bool;
@@ -62,6 +62,8 @@ delegate! {
     file_is_assigned(file: FileId, holder: Holder) -> bool;
     keys() -> Vec<KeyRow>;
     registration(id: RegistrationId) -> Option<RegistrationRow>;
+    rounds(up_to: i64, limit: u64) -> Vec<RoundRow>;
+    reports_at(validator: &Hotkey, signed_order: i64) -> Vec<ReportRow>;
     ping() -> ();
 }
 

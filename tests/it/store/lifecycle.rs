@@ -159,7 +159,7 @@ async fn a_sweep_of_nothing_writes_nothing() {
     for secs in 0..30 {
         assert_eq!(store.sweep(sweep(at(secs))).await.unwrap(), Swept::default());
         assert_eq!(store.prune(nothing).await.unwrap(), 0);
-        store.put_verdicts(vec![]).await.unwrap();
+        store.close_round(CloseRound::default()).await.unwrap();
     }
     assert_eq!(log(), before);
     store.sweep(sweep(at(120))).await.unwrap();

@@ -203,7 +203,7 @@ pub(super) fn report(n: u128, by: u128, secs: i64) -> PutReport {
 
 pub(super) fn known_validator(n: u128) -> ValidatorRow {
     let hotkey = hotkey(&format!("validator{n}"));
-    ValidatorRow { id: validator_id(n), hotkey, uid: 3, created_at: at(0) }
+    ValidatorRow { id: validator_id(n), hotkey, uid: 3, created_at: at(0), track: None }
 }
 
 /// Takes in task `n` with so many slots and leases them, fetched, to miners 1, 2, .. of capacity 9.

@@ -14,6 +14,9 @@ on_every_store!(
     partial_reports_count_without_a_full_one,
     old_reports_are_not_loaded,
     the_last_agreed_values_stand,
+    a_track_record_is_kept_with_its_validator,
+    rounds_are_found_newest_first,
+    reports_are_found_by_signer_and_moment,
     a_file_is_found_again,
     whoever_holds_or_held_a_lease_may_read_the_input,
     a_key_is_taken_back_once,
@@ -88,13 +91,64 @@ async fn the_last_agreed_values_stand(store: &dyn Store) {
         round,
         body: json!({ "load": load, "serving": true }),
     };
-    store.put_verdicts(vec![verdict(2, 1, 0.5), verdict(1, 1, 0.25)]).await.unwrap();
-    store.put_verdicts(vec![verdict(2, 2, 1.5)]).await.unwrap();
-    store.put_verdicts(vec![]).await.unwrap();
+    let agreed = |verdicts| CloseRound { verdicts, ..CloseRound::default() };
+    store.close_round(agreed(vec![verdict(2, 1, 0.5), verdict(1, 1, 0.25)])).await.unwrap();
+    store.close_round(agreed(vec![verdict(2, 2, 1.5)])).await.unwrap();
+    store.close_round(CloseRound::default()).await.unwrap();
     let expected = [verdict(1, 1, 0.25), verdict(2, 2, 1.5)];
     assert_eq!(store.load(at(0)).await.unwrap().verdicts, expected);
-    store.put_verdicts(vec![verdict(3, 3, 1.0), verdict(3, 3, 2.0)]).await.unwrap();
+    store.close_round(agreed(vec![verdict(3, 3, 1.0), verdict(3, 3, 2.0)])).await.unwrap();
     assert_eq!(store.load(at(0)).await.unwrap().verdicts[2], verdict(3, 3, 2.0));
+}
+
+async fn a_track_record_is_kept_with_its_validator(store: &dyn Store) {
+    let track = |n, trust| TrackRow { validator: validator_id(n), body: json!({ "trust": trust }) };
+    store.know_validator(known_validator(1)).await.unwrap();
+    store.know_validator(known_validator(2)).await.unwrap();
+    let tracks = vec![track(1, 5), track(2, 6), track(1, 7)];
+    store.close_round(CloseRound { tracks, ..CloseRound::default() }).await.unwrap();
+    // Who speaks again keeps what it earned, and nobody is made up.
+    store.know_validator(known_validator(1)).await.unwrap();
+    let tracks = vec![track(9, 1)];
+    store.close_round(CloseRound { tracks, ..CloseRound::default() }).await.unwrap();
+    let loaded = store.load(at(0)).await.unwrap().validators;
+    let kept: Vec<_> = loaded.into_iter().map(|row| (row.id, row.track)).collect();
+    let expected = [track(1, 7), track(2, 6)].map(|track| (track.validator, Some(track.body)));
+    assert_eq!(kept, expected);
+}
+
+async fn rounds_are_found_newest_first(store: &dyn Store) {
+    let minutes = |round: i64| RoundRow {
+        round,
+        closed_at: at(round),
+        body: format!("minutes of {round}").into_bytes(),
+    };
+    let close = |round| CloseRound { minutes: Some(minutes(round)), ..CloseRound::default() };
+    for round in [3, 1, 2] {
+        store.close_round(close(round)).await.unwrap();
+    }
+    // Told twice, the first stands.
+    let again = RoundRow { body: Vec::new(), ..minutes(2) };
+    let again = CloseRound { minutes: Some(again), ..CloseRound::default() };
+    store.close_round(again).await.unwrap();
+    assert_eq!(store.rounds(2, 9).await.unwrap(), [minutes(2), minutes(1)]);
+    assert_eq!(store.rounds(i64::MAX, 1).await.unwrap(), [minutes(3)]);
+    let before = Prune { nonces: at(0), idempotency: at(0), reports: at(3) };
+    assert_eq!(store.prune(before).await.unwrap(), 2);
+    assert_eq!(store.rounds(9, 9).await.unwrap(), [minutes(3)]);
+}
+
+async fn reports_are_found_by_signer_and_moment(store: &dyn Store) {
+    store.know_validator(known_validator(1)).await.unwrap();
+    store.know_validator(known_validator(2)).await.unwrap();
+    let mut puts = [report(1, 1, 10), report(2, 2, 10), report(3, 1, 11)];
+    for (put, moment) in puts.iter_mut().zip([7, 7, 8]) {
+        put.report.signed_order = moment;
+        store.put_report(put.clone()).await.unwrap();
+    }
+    let found = store.reports_at(&known_validator(1).hotkey, 7).await.unwrap();
+    assert_eq!(found, [puts[0].report.clone()]);
+    assert_eq!(store.reports_at(&known_validator(3).hotkey, 7).await.unwrap(), []);
 }
 
 async fn a_file_is_found_again(store: &dyn Store) {

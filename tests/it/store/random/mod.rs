@@ -44,7 +44,7 @@ macro_rules! commands {
         pub(super) enum Command {
             $($command($command),)*
             Validator(ValidatorRow),
-            Verdicts(Vec<VerdictRow>),
+            CloseRound(CloseRound),
             Key(KeyRow),
             Revoke(String, Millis),
         }
@@ -55,7 +55,7 @@ macro_rules! commands {
                 match self.clone() {
                     $(Self::$command(command) => told(store.$method(command).await),)*
                     Self::Validator(row) => told(store.know_validator(row).await),
-                    Self::Verdicts(rows) => told(store.put_verdicts(rows).await),
+                    Self::CloseRound(command) => told(store.close_round(command).await),
                     Self::Key(row) => told(store.put_key(row).await),
                     Self::Revoke(id, now) => told(store.revoke_key(id, now).await),
                 }

@@ -239,7 +239,14 @@ impl World {
             5 => {
                 let body = serde_json::json!({ "at": self.secs });
                 let uid = MinerUid(self.dice.small(4));
-                Command::Verdicts(vec![VerdictRow { uid, round: self.secs, body }])
+                let round = self.secs;
+                let track = TrackRow { validator: validator_id(n), body: body.clone() };
+                let minutes = RoundRow { round, closed_at: self.now(), body: b"minutes".to_vec() };
+                Command::CloseRound(CloseRound {
+                    verdicts: vec![VerdictRow { uid, round, body }],
+                    tracks: vec![track],
+                    minutes: self.dice.one_in(2).then_some(minutes),
+                })
             }
             6 => Command::PutFile(PutFile { nonce: self.nonce(), ..file(n) }),
             7 => {
