@@ -119,7 +119,7 @@ async fn a_liar_is_quarantined_with_its_reason_and_stays_so_over_a_restart() {
         (&json!("quarantined"), &json!(0.0)),
         "{about}"
     );
-    assert_ne!(about["reason"], "agrees");
+    assert_ne!(about["reason"], "agrees", "{about:#}");
     assert!(about["history"].as_array().unwrap().len() >= 5, "{about}");
     let events: Vec<_> =
         about["events"].as_array().unwrap().iter().map(|event| event["event"].clone()).collect();

@@ -72,7 +72,7 @@ fn judge(
     let bias = validator.track.bias_for_judging(&policy.reputation, scale.bias_of(profile));
     let (mut peers, mut observed) = (Share::default(), Share::default());
     for number in &profile.numbers {
-        if let Some(residual) = number.residual {
+        if let Some(residual) = number.residual.filter(|_| number.judges) {
             peers.add(scale.agrees(residual - scale.centre - bias, 0), 1);
         }
         if let Some((distance, slack)) = number.to_observation {

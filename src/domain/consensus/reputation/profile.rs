@@ -27,6 +27,8 @@ pub(super) struct Compared {
     pub(super) uid: MinerUid,
     /// Its distance from the others' weighted median, where they agree enough to have one.
     pub(super) residual: Option<i64>,
+    /// The others agree clearly enough to judge it by that distance.
+    pub(super) judges: bool,
     /// Its distance from our observation, and how unsure that is.
     pub(super) to_observation: Option<(i64, i64)>,
 }
@@ -80,9 +82,11 @@ pub(super) fn profiles(
         for word in &words {
             let Some(profile) = profiles.get_mut(word.place) else { continue };
             if let Some(raw) = word.raw {
+                let middle = numbers.middle_without(word);
                 profile.numbers.push(Compared {
                     uid,
-                    residual: numbers.middle_without(word).map(|middle| raw - middle),
+                    residual: middle.map(|(middle, _)| raw - middle),
+                    judges: middle.is_some_and(|(_, judges)| judges),
                     to_observation: observation.and_then(|seen| distance(raw, seen)),
                 });
             }
@@ -160,9 +164,11 @@ impl<'p> Numbers<'p> {
         Self { policy, sorted, total }
     }
 
-    /// The weighted lower median of all others. `None` when they are too few, or when less than a
-    /// third of them stands near it: who are at odds with each other judge nobody.
-    fn middle_without(&self, word: &Spoken<'_>) -> Option<i64> {
+    /// The weighted lower median of all others, and whether it may judge. `None` when they are too
+    /// few, or when less than a third of them stands near it: who are at odds with each other have
+    /// no middle. It judges when those near it are the majority even with the judged one's own
+    /// weight on the other side: of two against one, the two are not judged by the one.
+    fn middle_without(&self, word: &Spoken<'_>) -> Option<(i64, bool)> {
         let own = word.counted.filter(|_| word.base > 0);
         let weight = if own.is_some() { word.base } else { 0 };
         if self.sorted.len() < self.policy.validators_min + usize::from(own.is_some()) {
@@ -180,7 +186,7 @@ impl<'p> Numbers<'p> {
         };
         let tolerance = self.policy.tolerance;
         let near = up_to(middle + tolerance) - up_to(middle - tolerance - 1);
-        (near * 3 >= total).then_some(middle)
+        (near * 3 >= total).then_some((middle, near * 2 > self.total))
     }
 }
 

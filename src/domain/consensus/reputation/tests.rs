@@ -243,3 +243,24 @@ fn switched_off_nobody_earns_or_loses() {
     assert!((0..8).all(|validator| view(&net, validator).base_weight == ONE / 8));
     assert_eq!(view(&net, 0).track, ReputationState::default());
 }
+
+#[test]
+fn two_honest_validators_keep_a_liar_in_quarantine() {
+    let mut net = Net::new();
+    for epoch in 0..6 {
+        net.at(epoch * MINUTE);
+        for validator in 0..3 {
+            net.says(validator, &said(|_| if validator == 2 { 0 } else { 900 }));
+        }
+        net.table.refresh(Millis(T0 + (epoch + 1) * MINUTE));
+        let weights = [0, 1, 2].map(|validator| view(&net, validator).base_weight);
+        assert_eq!(weights, [500_000, 500_000, 0], "{epoch}");
+        let liar = view(&net, 2);
+        let step = liar.track.history.last().copied().unwrap();
+        assert_eq!(
+            (step.agreement, liar.track.phase),
+            (0, Phase::Quarantined),
+            "{epoch}: {liar:?}"
+        );
+    }
+}
