@@ -24,7 +24,7 @@ use crate::domain::report::MinerStatus;
 use crate::domain::units::{MINUTE, Millis, Score, Stake};
 use crate::store::{Loaded, Nonce, Register, StoreError, StoreResult};
 
-pub use view::{Explain, KnowValidator, Overview, VerdictOf, ViewConsensus};
+pub use view::{Explain, KnowValidator, Overview, VerdictOf, VerdictsOf, ViewConsensus};
 
 use row::{durable, restored, stored_report, unknown, update, validator_row};
 

@@ -26,6 +26,19 @@ impl Handler<VerdictOf> for ConsensusSupervisor {
     }
 }
 
+/// The verdicts of these miners, in their order.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<Option<Arc<Verdict>>>")]
+pub struct VerdictsOf(pub Vec<MinerUid>);
+
+impl Handler<VerdictsOf> for ConsensusSupervisor {
+    type Result = MessageResult<VerdictsOf>;
+
+    fn handle(&mut self, VerdictsOf(uids): VerdictsOf, _: &mut Self::Context) -> Self::Result {
+        MessageResult(uids.into_iter().map(|uid| self.table.verdict(uid).cloned()).collect())
+    }
+}
+
 /// How one miner's verdict came about.
 #[derive(Debug, Message)]
 #[rtype(result = "Option<Value>")]

@@ -5,7 +5,7 @@ use actix_web::web::{Data, Path};
 use serde_json::{Value, json};
 
 use super::miners::uid;
-use crate::actors::consensus::{Explain, Overview, VerdictOf, ViewConsensus};
+use crate::actors::consensus::{Explain, Overview, VerdictOf, VerdictsOf, ViewConsensus};
 use crate::actors::distributor::ViewMiners;
 use crate::domain::consensus::{Event, Step, ValidatorView};
 use crate::domain::limits::CONSENSUS_TIMEOUT_MINUTES;
@@ -19,16 +19,17 @@ pub(super) async fn network_status(web: Data<Web>, _: AnyCaller) -> ApiResult {
     let now = web.clock.now();
     let cards = web.distributor.send(ViewMiners).await?;
     let overview = web.consensus.send(ViewConsensus).await?;
+    let uids = cards.iter().map(|card| card.uid).collect();
+    let verdicts = web.consensus.send(VerdictsOf(uids)).await?;
     let mut miners = Vec::with_capacity(cards.len());
     let (mut stale, mut active, mut stake) = (0, 0, 0.0);
-    for card in cards.iter() {
+    for (card, verdict) in cards.iter().zip(verdicts) {
         if !card.fresh {
             stale += 1;
             continue;
         }
         stake += card.stake.tokens();
         active += usize::from(card.serving);
-        let verdict = web.consensus.send(VerdictOf(card.uid)).await?;
         miners.push(json!({
             "uid": card.uid,
             "hotkey": card.hotkey,
