@@ -73,6 +73,8 @@ pub const NAME_CHARS_MAX: usize = 120;
 
 /// Seconds that a long-poll may wait.
 pub const WAIT_SECS_MAX: i64 = 60;
+/// Seconds that a call of the OpenAI form waits for its result; its task ends then.
+pub const WAITED_RESULT_SECS: i64 = 300;
 /// Long-polls that one miner may park at once; the oldest is answered empty beyond that.
 pub const POLLS_PER_MINER: usize = 64;
 /// Clients that may wait on one task at once.

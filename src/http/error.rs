@@ -80,6 +80,10 @@ codes! {
     TooSlow = "too_slow", 408, "The body came too slowly";
     /// Too many requests.
     RateLimited = "rate_limited", 429, "Too many requests";
+    /// No miner could do it.
+    NoResult = "no_result", 502, "No miner could do it";
+    /// It took too long to wait for.
+    TimedOut = "timed_out", 504, "Not ready in time";
     /// The server is full.
     Full = "full", 503, "The server is full";
     /// The server cannot do it now.
@@ -172,6 +176,21 @@ impl ApiError {
         self
     }
 
+    /// The sentence for people; nothing of what went wrong inside.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        match self.code {
+            Code::Unavailable | Code::Internal => self.code.title(),
+            _ => &self.detail,
+        }
+    }
+
+    /// The first wrong field.
+    #[must_use]
+    pub fn first_field(&self) -> Option<&str> {
+        self.fields.first().map(|field| field.field.as_str())
+    }
+
     /// The code.
     #[must_use]
     pub const fn code(&self) -> Code {
@@ -194,7 +213,8 @@ impl ResponseError for ApiError {
         let error_id = Uuid::now_v7().to_string();
         let status = self.status_code();
         // What went wrong inside stays inside; the log has it under the id.
-        let shown = if status.is_server_error() && self.code != Code::Full {
+        let inside = matches!(self.code, Code::Unavailable | Code::Internal);
+        let shown = if inside {
             tracing::error!(
                 error.id = error_id,
                 code = self.code.as_str(),

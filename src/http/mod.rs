@@ -8,6 +8,7 @@ pub mod auth;
 pub mod error;
 mod fields;
 pub mod intake;
+mod openai;
 pub mod peer;
 mod routes;
 mod upload;
@@ -134,6 +135,7 @@ pub fn application(
         // The last one wrapped is the outermost.
         .wrap(from_fn(auth::identify))
         .wrap(from_fn(intake::take_permit))
+        .wrap(from_fn(openai::speak_openai))
         .wrap(from_fn(measure))
 }
 

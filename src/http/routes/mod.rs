@@ -3,6 +3,7 @@
 mod files;
 mod miners;
 mod network;
+mod openai;
 mod ops;
 mod pull;
 mod reports;
@@ -21,7 +22,7 @@ use super::error::{ApiError, ApiResult, Code};
 
 /// Every route, on one screen. Literal paths stand before patterns that would match them too.
 pub(super) fn table(app: &mut ServiceConfig) {
-    let routes: [(&str, (&str, Route)); 47] = [
+    let routes: [(&str, (&str, Route)); 51] = [
         // Operators
         ("/livez", probe(ops::livez)),
         ("/readyz", probe(ops::readyz)),
@@ -72,6 +73,11 @@ pub(super) fn table(app: &mut ServiceConfig) {
         ("/api/v1/validator/evaluation", post(validators::evaluate)),
         ("/api/v1/validator/{uid}/evaluated_tasks", get(validators::evaluated)),
         ("/api/v1/kinds", get(network::kinds)),
+        // Clients that speak OpenAI
+        ("/v1/models", get(openai::models)),
+        ("/v1/models/{id}", get(openai::model)),
+        ("/v1/audio/transcriptions", post(openai::transcriptions)),
+        ("/v1/audio/speech", post(openai::speech)),
         // Last, since its first part is a pattern.
         ("/api/v1/{kind}/{id}/result", get(tasks::result)),
     ];

@@ -51,13 +51,38 @@ async fn submit(
     kind: &str,
 ) -> ApiResult {
     caller.may_be_client(web)?;
-    let unknown = || ApiError::new(Code::UnknownKind, format!("`{kind}` is not configured here"));
-    let (_, kind) = web.kinds.find(kind).ok_or_else(unknown)?;
+    let kind = known_kind(web, kind)?;
     let file_fields: Vec<_> = kind.input.file_field().into_iter().chain(["file"]).collect();
     let taken = if kind.input == Input::Text { &[][..] } else { &file_fields[..] };
     let (fields, file) = receive(web, request, payload, taken, kind.file_bytes_max).await?;
     let caller = caller.prove_client(web)?;
     let wish = Wish::read(fields, kind)?;
+    let redundancy = wish.redundancy;
+    let (id, submitted) = order(web, caller, request, kind, wish, file).await?;
+    answer(web, id, redundancy, submitted).await
+}
+
+/// A kind by its name.
+///
+/// # Errors
+/// 404 when it is not configured.
+pub(super) fn known_kind<'w>(web: &'w Web, name: &str) -> ApiResult<&'w TaskKind> {
+    let unknown = || ApiError::new(Code::UnknownKind, format!("`{name}` is not configured here"));
+    web.kinds.find(name).map(|(_, kind)| kind).ok_or_else(unknown)
+}
+
+/// Keeps the input and hands the task in.
+///
+/// # Errors
+/// 415 or 422 for the input, 503 when the disk or the database refuses.
+pub(super) async fn order(
+    web: &Web,
+    caller: ClientCaller,
+    request: &HttpRequest,
+    kind: &TaskKind,
+    wish: Wish,
+    file: Option<FilePart>,
+) -> ApiResult<(TaskId, Submitted)> {
     let now = web.clock.now();
     let id = TaskId(uuid::Uuid::now_v7());
     let (input, input_hash) = input(web, &caller, kind, wish.text.clone(), file).await?;
@@ -80,26 +105,26 @@ async fn submit(
         deadline: now.plus(wish.deadline_secs * SECOND),
     };
     let submit = Submit { task, completion: wish.completion, idempotency, nonce: caller.nonce };
-    answer(web, id, wish.redundancy, web.distributor.send(submit).await??).await
+    Ok((id, web.distributor.send(submit).await??))
 }
 
 /// What the client asks for beside the input.
-struct Wish {
-    text: Option<String>,
-    source_language: String,
-    target_language: Option<String>,
-    priority: Priority,
-    model_id: Option<String>,
-    voice_name: Option<String>,
-    redundancy: u16,
-    completion: Completion,
-    deadline_secs: i64,
+pub(super) struct Wish {
+    pub(super) text: Option<String>,
+    pub(super) source_language: String,
+    pub(super) target_language: Option<String>,
+    pub(super) priority: Priority,
+    pub(super) model_id: Option<String>,
+    pub(super) voice_name: Option<String>,
+    pub(super) redundancy: u16,
+    pub(super) completion: Completion,
+    pub(super) deadline_secs: i64,
 }
 
 impl Wish {
     fn read(mut fields: Fields, kind: &TaskKind) -> ApiResult<Self> {
         let text = match kind.input {
-            Input::Text => read_text(&mut fields, kind),
+            Input::Text => read_text(&mut fields, "text", kind),
             Input::Audio | Input::Video | Input::Document => None,
         };
         let source = fields.name("source_language").unwrap_or_else(|| "en".to_owned());
@@ -138,22 +163,28 @@ impl Wish {
     }
 }
 
-fn read_text(fields: &mut Fields, kind: &TaskKind) -> Option<String> {
+/// The text to work on, out of the field `name`.
+pub(super) fn read_text(fields: &mut Fields, name: &str, kind: &TaskKind) -> Option<String> {
     let (min, max) = (kind.text_chars_min, kind.text_chars_max);
-    let text = fields.text("text", max);
-    let text = fields.need("text", text)?;
+    let text = fields.text(name, max);
+    let text = fields.need(name, text)?;
     let trimmed = text.trim();
     let count = trimmed.chars().count();
     if count < min {
-        fields.complain("text", format!("must have at least {min} characters, has {count}"));
+        fields.complain(name, format!("must have at least {min} characters, has {count}"));
     }
     if trimmed.contains('\0') {
-        fields.complain("text", "must not hold NUL");
+        fields.complain(name, "must not hold NUL");
     }
     Some(trimmed.to_owned())
 }
 
-fn known_language(fields: &mut Fields, name: &str, code: String, kind: &TaskKind) -> String {
+pub(super) fn known_language(
+    fields: &mut Fields,
+    name: &str,
+    code: String,
+    kind: &TaskKind,
+) -> String {
     if !kind.speaks(&code) {
         let known = kind.languages.join(", ");
         fields.complain(name, format!("`{}` is not one of {known}", printable(&code)));

@@ -27,6 +27,7 @@ mod garbage;
 mod miner_response;
 mod miner_tasks;
 mod miners;
+mod openai;
 mod ops;
 mod tasks;
 mod transcription;

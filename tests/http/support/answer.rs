@@ -1,7 +1,7 @@
 //! An answer, and what every answer of its sort must look like.
 
 use reqwest::header::HeaderMap;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
@@ -51,6 +51,9 @@ impl Answer {
     #[track_caller]
     pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
         let Self { what, .. } = self;
+        if what.contains(" /v1/") {
+            return self.openai_problem(status, code);
+        }
         assert_eq!(self.status, status, "{what}: {}", self.text());
         let content_type = self.header("content-type").unwrap_or_default();
         assert_eq!(content_type, "application/problem+json", "{what}: {}", self.text());
@@ -71,6 +74,19 @@ impl Answer {
             _ => {}
         }
         problem
+    }
+
+    /// The same in the words of OpenAI, which answers 400 for every wrong parameter.
+    #[track_caller]
+    fn openai_problem(&self, status: u16, code: &str) -> Value {
+        let status = if matches!(status, 415 | 422) { 400 } else { status };
+        let error = self.is(status)["error"].clone();
+        assert_eq!(error["code"], code, "{}: {error}", self.what);
+        assert!(error["type"].as_str().unwrap().ends_with("_error"), "{}: {error}", self.what);
+        json!({
+            "code": code, "status": status, "detail": error["message"],
+            "errors": [{ "field": error["param"] }],
+        })
     }
 
     /// 422 whose message and `errors` name this field, or what is wrong within it.

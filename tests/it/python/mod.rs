@@ -1,6 +1,7 @@
 //! Programs that nobody here wrote: the real Bittensor SDK signs, `requests` sends; and the Python
 //! of the README, run as it stands there.
 
+mod openai;
 mod readme;
 mod sdk;
 mod venv;

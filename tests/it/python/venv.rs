@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 
 /// The SDK whose signatures are the contract.
 const SDK: &str = "bittensor==11.3.0";
+/// The client that people have.
+const OPENAI: &str = "openai==3.54.0";
 
 /// Its interpreter, or `None` (loudly) where it cannot be made. With `CI` set that is a failure.
 pub(super) fn python() -> Option<&'static Path> {
@@ -29,7 +31,7 @@ pub(super) fn python() -> Option<&'static Path> {
 
 fn make() -> Result<PathBuf, String> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap_or(Path::new("target"));
-    let folder = target.join("python-venv").join(SDK.replace("==", "-"));
+    let folder = target.join("python-venv").join([SDK, OPENAI].join("-").replace("==", "-"));
     let (python, complete) = (folder.join("bin/python"), folder.join("complete"));
     if complete.exists() {
         return Ok(python);
@@ -38,7 +40,10 @@ fn make() -> Result<PathBuf, String> {
     std::fs::remove_dir_all(&folder).ok();
     run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
     let quiet = ["--quiet", "--disable-pip-version-check", "--retries", "2", "--timeout", "60"];
-    run(Command::new(&python).args(["-m", "pip", "install"]).args(quiet).args([SDK, "requests"]))?;
+    run(Command::new(&python)
+        .args(["-m", "pip", "install"])
+        .args(quiet)
+        .args([SDK, OPENAI, "requests"]))?;
     std::fs::write(&complete, SDK).map_err(|error| error.to_string())?;
     Ok(python)
 }
