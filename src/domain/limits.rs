@@ -91,6 +91,10 @@ pub const BATCH_COMMANDS_MAX: usize = 512;
 pub const WRITER_QUEUE_MAX: usize = 8_192;
 /// Rows that one statement carries at most.
 pub const BATCH_ROWS_MAX: usize = 128;
+/// Tasks of one batch.
+pub const BATCH_TASKS_MAX: usize = 1_000;
+/// Tasks of one batch that are written at once.
+pub const BATCH_PARALLEL: usize = 64;
 /// Leases that one call of a validator may take.
 pub const DISTRIBUTE_MAX: usize = 100;
 /// Tasks that may be open at once; beyond that submit answers 503.

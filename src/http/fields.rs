@@ -39,6 +39,17 @@ impl Fields {
         }
     }
 
+    /// The fields of an object inside a body.
+    ///
+    /// # Errors
+    /// 422 when it is no object.
+    pub(super) fn of(value: Value) -> ApiResult<Self> {
+        match value {
+            Value::Object(values) => Ok(Self { values, wrong: Vec::new() }),
+            _ => Err(ApiError::field("tasks", "must hold objects")),
+        }
+    }
+
     fn json(body: &Bytes) -> ApiResult<Self> {
         if body.is_empty() {
             return Ok(Self::default());

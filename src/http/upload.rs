@@ -192,6 +192,11 @@ fn file_name(given: &str) -> String {
 }
 
 impl FilePart {
+    /// Bytes received.
+    pub(super) const fn size(&self) -> u64 {
+        self.spool.size()
+    }
+
     /// The content type, from the bytes where they tell, else as declared.
     ///
     /// # Errors
@@ -248,7 +253,7 @@ impl FilePart {
 }
 
 /// Containers such as MP4, WebM and Ogg carry sound alone too, and are sniffed as video.
-fn takes(input: Input, found: &str, sniffed: bool) -> bool {
+pub(super) fn takes(input: Input, found: &str, sniffed: bool) -> bool {
     let class = found.split('/').next().unwrap_or_default();
     match input {
         Input::Audio => class == "audio" || (class == "video" && sniffed),

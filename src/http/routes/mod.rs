@@ -1,5 +1,6 @@
 //! The route table.
 
+mod any;
 mod files;
 mod miners;
 mod network;
@@ -22,7 +23,7 @@ use super::error::{ApiError, ApiResult, Code};
 
 /// Every route, on one screen. Literal paths stand before patterns that would match them too.
 pub(super) fn table(app: &mut ServiceConfig) {
-    let routes: [(&str, (&str, Route)); 51] = [
+    let routes: [(&str, (&str, Route)); 53] = [
         // Operators
         ("/livez", probe(ops::livez)),
         ("/readyz", probe(ops::readyz)),
@@ -40,6 +41,8 @@ pub(super) fn table(app: &mut ServiceConfig) {
         ("/api/v1/text-translation", post(submit::text_translation)),
         ("/api/v1/document-translation", post(submit::document_translation)),
         ("/api/v1/tasks", get(tasks::list)),
+        ("/api/v1/tasks", post(any::one)),
+        ("/api/v1/tasks/batch", post(any::batch)),
         ("/api/v1/tasks/completed", get(validators::completed)),
         ("/api/v1/tasks/{id}", get(tasks::show)),
         ("/api/v1/tasks/{id}", delete(tasks::cancel)),

@@ -9,7 +9,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine;
 use serde_json::{Value, json};
 
-use super::submit::{Wish, known_kind, known_language, order, read_text};
+use super::submit::{
+    Material, Wish, idempotency_key, known_kind, known_language, order, read_text,
+};
 use crate::actors::distributor::{CancelTask, Submitted, Watch, Watched};
 use crate::domain::ids::{FileId, TaskId};
 use crate::domain::kind::TaskKind;
@@ -158,8 +160,9 @@ async fn result(
     wish: Wish,
     file: Option<FilePart>,
 ) -> ApiResult<(TaskId, ResponseRow)> {
-    let owner = caller.owner.clone();
-    let (id, submitted) = order(web, caller, request, kind, wish, file).await?;
+    let ClientCaller { owner, nonce, .. } = caller.clone();
+    let (key, material) = (idempotency_key(request)?, Material { file, kept: None });
+    let (id, submitted) = order(web, &caller, nonce, key, kind, wish, material).await?;
     let task = match submitted {
         Submitted::New { estimate, .. } if estimate.feasible => id,
         Submitted::New { estimate, .. } => {

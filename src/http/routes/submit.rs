@@ -2,11 +2,11 @@
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::actors::distributor::{Estimate, Submit, Submitted};
-use crate::domain::ids::TaskId;
+use crate::domain::ids::{FileId, TaskId};
 use crate::domain::kind::{Input, TaskKind};
 use crate::domain::limits;
 use crate::domain::task::{Completion, Priority};
@@ -15,8 +15,8 @@ use crate::http::Web;
 use crate::http::auth::{ClientCaller, UploadCaller};
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::{Fields, printable};
-use crate::http::upload::{FilePart, receive};
-use crate::store::{Hash, Idempotency, NewTask, TaskInput};
+use crate::http::upload::{FilePart, receive, takes};
+use crate::store::{Hash, Idempotency, NewTask, Nonce, TaskInput};
 
 macro_rules! submit_routes {
     ($($name:ident = $kind:literal;)*) => {
@@ -54,12 +54,22 @@ async fn submit(
     let kind = known_kind(web, kind)?;
     let file_fields: Vec<_> = kind.input.file_field().into_iter().chain(["file"]).collect();
     let taken = if kind.input == Input::Text { &[][..] } else { &file_fields[..] };
-    let (fields, file) = receive(web, request, payload, taken, kind.file_bytes_max).await?;
+    let (mut fields, file) = receive(web, request, payload, taken, kind.file_bytes_max).await?;
     let caller = caller.prove_client(web)?;
+    let kept = fields.parsed("file_id");
     let wish = Wish::read(fields, kind)?;
     let redundancy = wish.redundancy;
-    let (id, submitted) = order(web, caller, request, kind, wish, file).await?;
-    answer(web, id, redundancy, submitted).await
+    let (key, material) = (idempotency_key(request)?, Material { file, kept });
+    let (id, submitted) =
+        order(web, &caller, caller.nonce.clone(), key, kind, wish, material).await?;
+    answer(web, id, redundancy, submitted).await.map(|answer| HttpResponse::Ok().json(answer))
+}
+
+/// A file to work on: sent along, or sent before.
+#[derive(Default)]
+pub(super) struct Material {
+    pub(super) file: Option<FilePart>,
+    pub(super) kept: Option<FileId>,
 }
 
 /// A kind by its name.
@@ -77,16 +87,18 @@ pub(super) fn known_kind<'w>(web: &'w Web, name: &str) -> ApiResult<&'w TaskKind
 /// 415 or 422 for the input, 503 when the disk or the database refuses.
 pub(super) async fn order(
     web: &Web,
-    caller: ClientCaller,
-    request: &HttpRequest,
+    caller: &ClientCaller,
+    nonce: Option<Nonce>,
+    key: Option<String>,
     kind: &TaskKind,
     wish: Wish,
-    file: Option<FilePart>,
+    material: Material,
 ) -> ApiResult<(TaskId, Submitted)> {
     let now = web.clock.now();
     let id = TaskId(uuid::Uuid::now_v7());
-    let (input, input_hash) = input(web, &caller, kind, wish.text.clone(), file).await?;
-    let idempotency = idempotency(request, kind, &wish, &input_hash)?;
+    let (input, input_hash) = input(web, caller, kind, wish.text.clone(), material).await?;
+    let idempotency =
+        key.map(|key| Idempotency { key, body_hash: meaning(kind, &wish, &input_hash) });
     let task = NewTask {
         id,
         owner: caller.owner.clone(),
@@ -104,7 +116,7 @@ pub(super) async fn order(
         created_at: now,
         deadline: now.plus(wish.deadline_secs * SECOND),
     };
-    let submit = Submit { task, completion: wish.completion, idempotency, nonce: caller.nonce };
+    let submit = Submit { task, completion: wish.completion, idempotency, nonce };
     Ok((id, web.distributor.send(submit).await??))
 }
 
@@ -122,7 +134,7 @@ pub(super) struct Wish {
 }
 
 impl Wish {
-    fn read(mut fields: Fields, kind: &TaskKind) -> ApiResult<Self> {
+    pub(super) fn read(mut fields: Fields, kind: &TaskKind) -> ApiResult<Self> {
         let text = match kind.input {
             Input::Text => read_text(&mut fields, "text", kind),
             Input::Audio | Input::Video | Input::Document => None,
@@ -198,34 +210,60 @@ async fn input(
     caller: &ClientCaller,
     kind: &TaskKind,
     text: Option<String>,
-    file: Option<FilePart>,
+    material: Material,
 ) -> ApiResult<(TaskInput, String)> {
     if let Some(text) = text {
         let hash = hex::encode(Sha256::digest(&text));
         return Ok((TaskInput::Text(text), hash));
     }
     let field = kind.input.file_field().unwrap_or("file");
-    let missing = || ApiError::field(field, "is missing: send it as a multipart file");
-    let file = file.ok_or_else(missing)?;
-    let content_type = file.content_type(kind.input)?;
-    let row = file.keep(web, content_type, caller.owner.clone(), None, None).await?;
-    Ok((TaskInput::File(row.id), row.sha256))
+    match material {
+        Material { file: Some(_), kept: Some(_) } => {
+            Err(ApiError::field("file_id", format!("cannot be given beside `{field}`")))
+        }
+        Material { file: Some(file), kept: None } => {
+            if file.size() > kind.file_bytes_max {
+                let limit = format!("`{}` takes at most {} bytes", kind.name, kind.file_bytes_max);
+                return Err(ApiError::new(Code::TooLarge, limit));
+            }
+            let content_type = file.content_type(kind.input)?;
+            let row = file.keep(web, content_type, caller.owner.clone(), None, None).await?;
+            Ok((TaskInput::File(row.id), row.sha256))
+        }
+        Material { file: None, kept: Some(id) } => {
+            let row = web.store.file(id).await?.filter(|row| caller.sees(&row.owner));
+            let row =
+                row.ok_or_else(|| ApiError::field("file_id", "names no file that you uploaded"))?;
+            if !takes(kind.input, &row.content_type, true) || row.size > kind.file_bytes_max {
+                let reason = format!("is a `{}` of {} bytes", row.content_type, row.size);
+                return Err(ApiError::field("file_id", format!("{reason}; not for this kind")));
+            }
+            Ok((TaskInput::File(row.id), row.sha256))
+        }
+        Material { file: None, kept: None } => {
+            let reason = "is missing: send it as a multipart file, or name a `file_id`";
+            Err(ApiError::field(field, reason))
+        }
+    }
 }
 
-/// The idempotency key with a hash of what the request means; not of its bytes, since multipart
-/// boundaries differ from try to try.
-fn idempotency(
-    request: &HttpRequest,
-    kind: &TaskKind,
-    wish: &Wish,
-    input_hash: &str,
-) -> ApiResult<Option<Idempotency>> {
+/// The request's idempotency key.
+///
+/// # Errors
+/// 422 when it cannot be one.
+pub(super) fn idempotency_key(request: &HttpRequest) -> ApiResult<Option<String>> {
     let Some(value) = request.headers().get("idempotency-key") else { return Ok(None) };
     let key = value.to_str().unwrap_or_default();
     if key.is_empty() || key.len() > limits::IDEMPOTENCY_KEY_MAX {
         let max = limits::IDEMPOTENCY_KEY_MAX;
         return Err(ApiError::field("Idempotency-Key", format!("must have 1 to {max} characters")));
     }
+    Ok(Some(key.to_owned()))
+}
+
+/// A hash of what the request means; not of its bytes, since multipart boundaries differ from try
+/// to try.
+fn meaning(kind: &TaskKind, wish: &Wish, input_hash: &str) -> Hash {
     let meaning = json!([
         kind.name,
         input_hash,
@@ -238,15 +276,23 @@ fn idempotency(
         wish.completion.to_string(),
         wish.deadline_secs,
     ]);
-    let body_hash: Hash = Sha256::digest(meaning.to_string()).into();
-    Ok(Some(Idempotency { key: key.to_owned(), body_hash }))
+    Sha256::digest(meaning.to_string()).into()
 }
 
-async fn answer(web: &Web, id: TaskId, wished: u16, submitted: Submitted) -> ApiResult {
+/// What the client hears of its task.
+///
+/// # Errors
+/// 422 for a key of another request, 503 when full.
+pub(super) async fn answer(
+    web: &Web,
+    id: TaskId,
+    wished: u16,
+    submitted: Submitted,
+) -> ApiResult<Value> {
     match submitted {
         Submitted::New { slots, estimate } => {
             let message = message(wished, slots, &estimate);
-            Ok(HttpResponse::Ok().json(json!({
+            Ok(json!({
                 "success": true,
                 "task_id": id,
                 "status": "pending",
@@ -254,11 +300,11 @@ async fn answer(web: &Web, id: TaskId, wished: u16, submitted: Submitted) -> Api
                 "auto_assigned": estimate.feasible,
                 "redundancy": slots,
                 "estimate": estimate,
-            })))
+            }))
         }
         Submitted::Existing(id) => {
             let record = web.store.task(id).await?.ok_or_else(|| ApiError::not_found("task"))?;
-            Ok(HttpResponse::Ok().json(json!({
+            Ok(json!({
                 "success": true,
                 "task_id": id,
                 "status": record.status(),
@@ -266,7 +312,7 @@ async fn answer(web: &Web, id: TaskId, wished: u16, submitted: Submitted) -> Api
                 "auto_assigned": true,
                 "redundancy": record.task.slots,
                 "estimate": null,
-            })))
+            }))
         }
         Submitted::Mismatch => Err(ApiError::new(
             Code::IdempotencyMismatch,

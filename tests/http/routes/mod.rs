@@ -21,6 +21,7 @@
 //! * a path in a file name: `routes::transcription::a_path_in_a_file_name_is_no_path`
 
 mod admin_keys;
+mod any;
 mod bodies;
 mod files;
 mod garbage;

@@ -64,7 +64,7 @@ async fn unknown_routes_are_404_and_wrong_methods_405_with_those_that_work() {
         ("GET", "/api/v1/tts", "POST"),
         ("DELETE", "/api/v1/transcription", "POST"),
         ("POST", "/livez", "GET, HEAD"),
-        ("POST", "/api/v1/tasks", "GET"),
+        ("PUT", "/api/v1/tasks", "GET, POST"),
         ("PATCH", "/api/v1/tasks/x", "GET, DELETE"),
         ("GET", "/api/v1/validators/miner-status", "POST"),
         ("GET", "/api/v1/miner/response", "POST"),
