@@ -1,6 +1,7 @@
 //! The command line.
 #![expect(clippy::print_stdout, reason = "this is where people are spoken to")]
 
+mod consensus;
 mod doctor;
 mod keys;
 mod migrate;
@@ -31,6 +32,8 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Make, list and take back API keys.
     Keys(keys::Keys),
+    /// Merge reports of a file, without a server.
+    Consensus(consensus::Consensus),
 }
 
 /// Flags that several commands share. Each is also a variable.
@@ -76,5 +79,6 @@ pub async fn run() -> Result<(), AppError> {
         Command::Migrate(migrate) => migrate.run().await,
         Command::Doctor(doctor) => doctor.run().await,
         Command::Keys(keys) => keys.run().await,
+        Command::Consensus(consensus) => consensus.run(),
     }
 }

@@ -21,7 +21,7 @@ use crate::domain::ids::{Hotkey, MinerUid, RegistrationId, ReportId, ValidatorId
 use crate::domain::limits;
 use crate::domain::report::MinerStatus;
 use crate::domain::units::{MINUTE, Millis, Score, Stake};
-use crate::store::{Loaded, Nonce, Register, StoreError, StoreResult, VerdictRow};
+use crate::store::{Loaded, Nonce, Register, Registered, StoreError, StoreResult, VerdictRow};
 
 pub use view::{Explain, KnowValidator, Overview, VerdictOf, ViewConsensus};
 
@@ -127,7 +127,7 @@ impl ConsensusSupervisor {
         }
         let names: HashMap<_, _> =
             loaded.validators.iter().map(|row| (row.id, row.clone())).collect();
-        table.restore(loaded.verdicts.into_iter().filter_map(restored).collect());
+        table.restore(restored(loaded.verdicts, &loaded.registrations, &loaded.replaced));
         for row in loaded.reports {
             let Some(validator) = names.get(&row.validator) else { continue };
             match stored_report(row, validator) {
@@ -289,6 +289,7 @@ impl ConsensusSupervisor {
                     return;
                 }
             };
+            let changed = act.hand_over(&registered);
             for id in registered.closed {
                 act.fleet.retire(id);
             }
@@ -302,9 +303,21 @@ impl ConsensusSupervisor {
                     "a miner is here");
                 act.fleet.spawn(registered.row, &held);
             }
+            act.publish(changed, ctx);
             act.publish_again(uid, ctx);
             act.answer();
         }));
+    }
+
+    /// Forgets what was said about whoever had the uid before. Merges at once: nobody is to find
+    /// the newcomer without a verdict.
+    fn hand_over(&mut self, registered: &Registered) -> Vec<Changed> {
+        if registered.closed.is_empty() {
+            return Vec::new();
+        }
+        let to = &registered.row;
+        self.table.ignore_before(to.uid, to.opened_at, Some(to.hotkey.clone()));
+        self.table.merge_dirty(self.deps.clock.now())
     }
 
     fn publish_again(&mut self, uid: MinerUid, ctx: &mut Context<Self>) {
