@@ -30,6 +30,9 @@ fn uid(index: usize) -> Result<u16, std::num::TryFromIntError> {
 /// A signed report: its header lines and its body.
 type Signed = (String, Vec<u8>);
 
+/// A connection and what came back on it.
+type Answers = std::io::Result<(Wire, Vec<Vec<u8>>)>;
+
 /// Median time of an epoch in milliseconds, after one to warm up.
 pub(crate) fn merge_ms(epochs: usize) -> Result<f64, Box<dyn Error>> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(measure(epochs))
@@ -107,7 +110,7 @@ async fn post(
     mut reports: Vec<Signed>,
 ) -> Result<(Vec<Wire>, usize, f64), Box<dyn Error>> {
     let share = reports.len().div_ceil(wires.len());
-    let mut crew: JoinSet<Result<(Wire, Vec<Vec<u8>>), std::io::Error>> = JoinSet::new();
+    let mut crew: JoinSet<Answers> = JoinSet::new();
     let mut shares = Vec::with_capacity(wires.len());
     for wire in wires {
         let rest = reports.split_off(share.min(reports.len()));

@@ -181,7 +181,10 @@ fn an_unknown_timestamp_costs_its_entry_or_names_its_report() {
         assert_eq!(rejected[0]["field"], "last_seen");
         assert_eq!(answer["verdicts"].as_array().unwrap().len(), 2, "{answer}");
         let said = err(&output);
-        assert!(said.contains("report 1, entry 0 (uid 7)") && said.contains("`last_seen`"), "{said}");
+        assert!(
+            said.contains("report 1, entry 0 (uid 7)") && said.contains("`last_seen`"),
+            "{said}"
+        );
 
         let mut late = scored(2, 0.8);
         late["received_at"] = form;

@@ -19,12 +19,8 @@ pub(super) fn restored(
     registrations: &[RegistrationRow],
     replaced: &HashSet<RegistrationId>,
 ) -> Vec<Restored> {
-    let first = |uid| Restored {
-        uid,
-        agreed: Agreed::default(),
-        ignore_before: Millis(0),
-        newcomer: None,
-    };
+    let first =
+        |uid| Restored { uid, agreed: Agreed::default(), ignore_before: Millis(0), newcomer: None };
     let mut all: BTreeMap<_, _> = BTreeMap::new();
     for row in verdicts {
         match serde_json::from_value::<Agreed>(row.body) {

@@ -281,12 +281,8 @@ fn a_table_rebuilt_from_agreed_values_and_newest_reports_says_the_same() {
     for validator in 0..4 {
         again.stake(validator, 10.0);
     }
-    let restored = |(uid, agreed)| Restored {
-        uid,
-        agreed,
-        ignore_before: Millis(0),
-        newcomer: None,
-    };
+    let restored =
+        |(uid, agreed)| Restored { uid, agreed, ignore_before: Millis(0), newcomer: None };
     again.table.restore(rows.into_iter().map(restored).collect());
     again.at(MINUTE);
     for validator in [2, 0, 3, 1] {
