@@ -1,6 +1,6 @@
 //! What the store's reads answer.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -147,7 +147,7 @@ pub struct Loaded {
     /// Open registrations.
     pub registrations: Vec<RegistrationRow>,
     /// Those of them whose uid another one had before.
-    pub replaced: HashSet<RegistrationId>,
+    pub replaced: BTreeSet<RegistrationId>,
     /// All validators.
     pub validators: Vec<ValidatorRow>,
     /// Open tasks, by id.

@@ -1,6 +1,6 @@
 //! Between the table of reports and its rows, and from verdicts to what the Distributor is told.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Reporter, TakeReport};
 use crate::actors::distributor::MinerUpdate;
@@ -17,7 +17,7 @@ use crate::store::{
 pub(super) fn restored(
     verdicts: Vec<VerdictRow>,
     registrations: &[RegistrationRow],
-    replaced: &HashSet<RegistrationId>,
+    replaced: &BTreeSet<RegistrationId>,
 ) -> Vec<Restored> {
     let first =
         |uid| Restored { uid, agreed: Agreed::default(), ignore_before: Millis(0), newcomer: None };
