@@ -47,6 +47,9 @@ pub enum AppError {
     /// An actor without which the server makes no sense is dead.
     #[error("the {0} died; the log says why")]
     ActorDied(&'static str),
+    /// What a command was given to read cannot be used.
+    #[error("{0}")]
+    BadInput(String),
     /// What `pithead doctor` found.
     #[error("{0} of the checks failed; they are marked above")]
     Unsound(usize),

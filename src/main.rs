@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use pithead::app::AppError;
+
 /// Many small values pass between threads; this allocator is made for that.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -15,7 +17,11 @@ async fn main() -> ExitCode {
             {
                 eprintln!("pithead: {error}");
             }
-            ExitCode::FAILURE
+            match error {
+                // As for arguments that cannot be used.
+                AppError::BadInput(_) => ExitCode::from(2),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -9,7 +9,11 @@
 
 mod attack;
 mod draw;
+mod epoch;
 mod figures;
+#[path = "../load/wire.rs"]
+#[allow(dead_code)]
+mod wire;
 mod world;
 
 use std::error::Error;
@@ -55,7 +59,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(path) = &args.svg {
         std::fs::write(path, draw::svg(&shares, &curves))?;
     }
-    let figures = figures::figures(effort);
+    // Last and alone: it is a time.
+    let mut figures = figures::figures(effort);
+    figures.push(("epoch_merge_ms", epoch::merge_ms(effort.timed_epochs)?));
     println!();
     for (name, value) in &figures {
         println!("{name:>24}  {value:.4}");

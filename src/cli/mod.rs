@@ -1,6 +1,7 @@
 //! The command line.
 #![expect(clippy::print_stdout, reason = "this is where people are spoken to")]
 
+mod consensus;
 mod doctor;
 mod inspect;
 mod keys;
@@ -34,6 +35,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Make, list and take back API keys.
     Keys(keys::Keys),
+    /// Merge reports of a file, without a server.
+    Consensus(consensus::Consensus),
 }
 
 /// Flags that several commands share. Each is also a variable.
@@ -80,5 +83,6 @@ pub async fn run() -> Result<(), AppError> {
         Command::Doctor(doctor) => doctor.run().await,
         Command::Inspect(inspect) => inspect.run().await,
         Command::Keys(keys) => keys.run().await,
+        Command::Consensus(consensus) => consensus.run(),
     }
 }

@@ -56,6 +56,9 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 pub const REPORT_MINERS_MAX: usize = 8_192;
 /// Bytes per report.
 pub const REPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of the reports that `pithead consensus merge` reads: an hour of 64 validators on the largest
+/// subnets seen, well within the memory of a small machine.
+pub const MERGE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Reports per minute and validator.
 pub const REPORTS_PER_MINUTE: u32 = 120;
 /// Bytes of one response.

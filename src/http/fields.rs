@@ -84,7 +84,10 @@ impl Fields {
 
     /// Notes that a field is wrong.
     pub(super) fn complain(&mut self, field: &str, reason: impl Into<String>) {
-        self.wrong.push(FieldError { field: field.to_owned(), reason: reason.into() });
+        let field = if field.is_empty() { "(empty name)" } else { field };
+        // The names of a form are the sender's, of any length.
+        let field = field.chars().take(NAME_CHARS_MAX).collect();
+        self.wrong.push(FieldError { field, reason: reason.into() });
     }
 
     /// Ends the reading.

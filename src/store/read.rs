@@ -1,5 +1,7 @@
 //! What the store's reads answer.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::command::{Hash, Holder, NewTask};
@@ -144,6 +146,8 @@ pub struct TaskPage {
 pub struct Loaded {
     /// Open registrations.
     pub registrations: Vec<RegistrationRow>,
+    /// Those of them whose uid another one had before.
+    pub replaced: BTreeSet<RegistrationId>,
     /// All validators.
     pub validators: Vec<ValidatorRow>,
     /// Open tasks, by id.

@@ -5,7 +5,9 @@
 mod actors;
 mod architecture;
 mod examples;
+mod fuzz;
 mod kill;
+mod merge_command;
 mod proofs;
 mod python;
 mod schema;

@@ -22,7 +22,7 @@ use crate::domain::ids::{Hotkey, MinerUid, RegistrationId, ReportId, ValidatorId
 use crate::domain::limits;
 use crate::domain::report::MinerStatus;
 use crate::domain::units::{MINUTE, Millis, Score, Stake};
-use crate::store::{Loaded, Nonce, Register, StoreError, StoreResult};
+use crate::store::{Loaded, Nonce, Register, Registered, StoreError, StoreResult};
 
 pub use view::{Explain, KnowValidator, Overview, VerdictOf, VerdictsOf, ViewConsensus};
 
@@ -132,7 +132,7 @@ impl ConsensusSupervisor {
         let names: HashMap<_, _> =
             loaded.validators.iter().map(|row| (row.id, row.clone())).collect();
         table.restore_reputations(round::tracks(&loaded.validators));
-        table.restore(loaded.verdicts.into_iter().filter_map(restored).collect());
+        table.restore(restored(loaded.verdicts, &loaded.registrations, &loaded.replaced));
         for row in loaded.reports {
             let Some(validator) = names.get(&row.validator) else { continue };
             match stored_report(row, validator) {
@@ -269,6 +269,7 @@ impl ConsensusSupervisor {
                     return;
                 }
             };
+            let changed = act.hand_over(&registered);
             for id in registered.closed {
                 act.fleet.retire(id);
             }
@@ -282,9 +283,21 @@ impl ConsensusSupervisor {
                     "a miner is here");
                 act.fleet.spawn(registered.row, &held);
             }
+            act.publish(changed, ctx);
             act.publish_again(uid, ctx);
             act.answer();
         }));
+    }
+
+    /// Forgets what was said about whoever had the uid before. Merges at once: nobody is to find
+    /// the newcomer without a verdict.
+    fn hand_over(&mut self, registered: &Registered) -> Vec<Changed> {
+        if registered.closed.is_empty() {
+            return Vec::new();
+        }
+        let to = &registered.row;
+        self.table.ignore_before(to.uid, to.opened_at, Some(to.hotkey.clone()));
+        self.table.merge_dirty(self.deps.clock.now())
     }
 
     fn publish_again(&mut self, uid: MinerUid, ctx: &mut Context<Self>) {

@@ -1,23 +1,45 @@
 //! Between the table of reports and its rows, and from verdicts to what the Distributor is told.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Reporter, TakeReport};
 use crate::actors::distributor::MinerUpdate;
 use crate::domain::consensus::{Agreed, Report, Restored, Verdict};
-use crate::domain::ids::{ReportId, ValidatorId};
+use crate::domain::ids::{RegistrationId, ReportId, ValidatorId};
 use crate::domain::report::{ReportLimits, canonical_json, parse_statuses};
 use crate::domain::units::{Millis, Score, Stake};
 use crate::store::{
     PutReport, RegistrationRow, ReportRow, StoreError, StoreResult, ValidatorRow, VerdictRow,
 };
 
-pub(super) fn restored(row: VerdictRow) -> Option<Restored> {
-    match serde_json::from_value::<Agreed>(row.body) {
-        Ok(agreed) => Some(Restored { uid: row.uid, agreed, ignore_before: Millis(0) }),
-        Err(error) => {
-            tracing::error!(miner.uid = %row.uid, %error, "agreed values cannot be read; skipped");
-            None
+/// What was agreed about each miner, and since when it has its uid where another one had it before.
+/// The reports that made a uid's first registration are older than that and count.
+pub(super) fn restored(
+    verdicts: Vec<VerdictRow>,
+    registrations: &[RegistrationRow],
+    replaced: &BTreeSet<RegistrationId>,
+) -> Vec<Restored> {
+    let first =
+        |uid| Restored { uid, agreed: Agreed::default(), ignore_before: Millis(0), newcomer: None };
+    let mut all: BTreeMap<_, _> = BTreeMap::new();
+    for row in verdicts {
+        match serde_json::from_value::<Agreed>(row.body) {
+            Ok(agreed) => drop(all.insert(row.uid, Restored { agreed, ..first(row.uid) })),
+            Err(error) => {
+                tracing::error!(miner.uid = %row.uid, %error, "agreed values cannot be read; skipped");
+            }
         }
     }
+    for row in registrations.iter().filter(|row| replaced.contains(&row.id)) {
+        let restored = all.entry(row.uid).or_insert_with(|| first(row.uid));
+        restored.ignore_before = row.opened_at;
+        restored.newcomer = Some(row.hotkey.clone());
+        // Written before the uid changed hands.
+        if restored.agreed.hotkey.as_ref() != Some(&row.hotkey) {
+            restored.agreed = Agreed::default();
+        }
+    }
+    all.into_values().collect()
 }
 
 pub(super) fn stored_report(row: ReportRow, validator: &ValidatorRow) -> StoreResult<Report> {

@@ -104,6 +104,8 @@ pub struct Restored {
     pub uid: MinerUid,
     /// What was last agreed.
     pub agreed: Agreed,
-    /// Reports signed before this speak of another registration.
+    /// Reports signed before this speak of another registration; 0 for the first one of a uid.
     pub ignore_before: Millis,
+    /// Unless they name this hotkey.
+    pub newcomer: Option<Hotkey>,
 }

@@ -208,33 +208,56 @@ proptest! {
         prop_assert_ne!(verdict.hotkey, Some(Hotkey::parse("evil").unwrap()));
     }
 
+    /// For votes always, for numbers when the published one does not move.
     #[test]
     fn a_further_agreeing_validator_never_lowers_confidence(
         scores in prop::collection::vec((0..=10_i64, 0..4_i64, any::<bool>()), 2..12),
         ages in prop::collection::vec(0..55 * MINUTE, 13),
+        people in prop::collection::vec(
+            (1..1_000_000_i64, 0..=1_000_000_i64, -200_000..=200_000_i64), 13),
+        agreed in (prop::option::of(any::<bool>()), prop::option::of(any::<bool>())),
+        has_numbers in any::<bool>(),
     ) {
         let count = scores.len();
-        let base = ONE / (count as i64 + 1);
+        // The newcomer was active before it spoke of this miner: nobody's weight changes.
+        let claims: Vec<_> = people.iter().take(count + 1)
+            .map(|p| (Some(Stake::from_rao(p.0)), Score::clamped(p.1))).collect();
+        let bases = base_weights(&claims);
         let names = names(count + 1);
-        let (policy, previous) = (ConsensusPolicy::default(), Agreed::default());
-        let mut statuses: Vec<_> = scores.iter()
-            .map(|s| said(s.0 * 100_000, (1 + s.1) * 1_000_000_000, s.1 * ONE, 5, s.2)).collect();
-        let votes: Vec<_> =
-            (0..count).map(|i| vote(&names, &statuses, i, base, ages[i])).collect();
-        let before = merge(&policy, &ballot(votes, &previous));
+        let policy = ConsensusPolicy::default();
+        let hotkey = |is_good| Hotkey::parse(if is_good { "good" } else { "evil" }).unwrap();
+        let previous = Agreed { is_serving: agreed.0, hotkey: agreed.1.map(hotkey) };
+        let cast = |statuses: &[MinerStatus]| {
+            let vote = |index: usize| Vote {
+                bias: people[index].2,
+                reputation: claims[index].1,
+                ..vote(&names, statuses, index, bases[index], ages[index])
+            };
+            let votes = (0..statuses.len()).map(vote).collect();
+            merge(&policy, &ballot(votes, &previous))
+        };
+        let status = |s: &(i64, i64, bool)| {
+            let said = said(s.0 * 100_000, (1 + s.1) * 1_000_000_000, s.1 * ONE, 5, s.2);
+            let (is_serving, hotkey) = (said.is_serving, said.hotkey.clone());
+            let mute = MinerStatus { is_serving, hotkey, ..MinerStatus::new(M) };
+            if has_numbers { said } else { mute }
+        };
+        let mut statuses: Vec<_> = scores.iter().map(status).collect();
+        let before = cast(&statuses);
+        // What it says is what is published once its bias is taken off.
+        let biased = |score: Score| Score::clamped(score.millionths() + people[count].2);
         statuses.push(MinerStatus {
-            performance: before.performance,
+            performance: before.performance.map(biased),
             stake: before.stake,
             load_millionths: before.load_millionths,
             is_serving: before.is_serving,
             hotkey: before.hotkey.clone(),
             ..MinerStatus::new(M)
         });
-        let votes: Vec<_> =
-            (0..=count).map(|i| vote(&names, &statuses, i, base, ages[i])).collect();
-        let after = merge(&policy, &ballot(votes, &previous));
+        let after = cast(&statuses);
         let stands = before.performance == after.performance && before.stake == after.stake
             && before.load_millionths == after.load_millionths;
+        prop_assert!(has_numbers || stands);
         if stands {
             prop_assert!(after.confidence >= before.confidence, "{:?} {:?}", before, after);
         }

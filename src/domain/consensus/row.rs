@@ -6,7 +6,7 @@ use super::input::Observation;
 use super::merge::{Ballot, ChainFacts, Vote};
 use super::validator::{SignedOrder, Validator};
 use super::verdict::{Agreed, Verdict};
-use crate::domain::ids::MinerUid;
+use crate::domain::ids::{Hotkey, MinerUid};
 use crate::domain::report::MinerStatus;
 use crate::domain::units::Millis;
 
@@ -18,7 +18,10 @@ pub(super) struct Row {
     /// What the last round agreed on; frozen for the round of the verdict.
     pub(super) previous: Agreed,
     pub(super) verdict: Option<Arc<Verdict>>,
+    /// Since when the miner has this uid; the beginning of time while nobody had it before.
     pub(super) ignore_before: Millis,
+    /// Its hotkey: who names it speaks of it, also before that moment.
+    pub(super) newcomer: Option<Hotkey>,
     pub(super) chain: Option<Box<ChainFacts>>,
     pub(super) observation: Option<Observation>,
 }
@@ -26,6 +29,12 @@ pub(super) struct Row {
 impl Row {
     pub(super) fn agreed(&self) -> &Agreed {
         self.verdict.as_ref().map_or(&self.previous, |verdict| &verdict.agreed)
+    }
+
+    /// Whether a word is about whoever had the uid before.
+    pub(super) fn is_of_another(&self, order: SignedOrder, status: &MinerStatus) -> bool {
+        let names_it = status.hotkey.is_some() && status.hotkey == self.newcomer;
+        order.millis() < self.ignore_before && !names_it
     }
 
     pub(super) fn mention_of(&self, validator: u16) -> Option<&Mention> {

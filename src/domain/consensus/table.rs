@@ -81,6 +81,7 @@ impl ReportTable {
             let row = self.rows.entry(restored.uid).or_default();
             row.previous = restored.agreed;
             row.ignore_before = restored.ignore_before;
+            row.newcomer = restored.newcomer;
         }
     }
 
@@ -115,15 +116,19 @@ impl ReportTable {
         self.dirty.insert(uid);
     }
 
-    /// The uid changed hands at `moment`: reports signed before speak of somebody else, and what
-    /// was agreed about that one is forgotten.
-    pub fn ignore_before(&mut self, uid: MinerUid, moment: Millis) {
+    /// The uid changed hands at `moment`: reports signed before speak of somebody else, unless they
+    /// name the newcomer's hotkey, and what was agreed about that one is forgotten. Verdicts follow
+    /// with [`Self::merge_dirty`].
+    pub fn ignore_before(&mut self, uid: MinerUid, moment: Millis, newcomer: Option<Hotkey>) {
         let row = self.rows.entry(uid).or_default();
         if moment <= row.ignore_before {
             return;
         }
         row.ignore_before = moment;
-        row.mentions.retain(|mention| mention.order.millis() >= moment);
+        row.newcomer = newcomer;
+        let mut mentions = std::mem::take(&mut row.mentions);
+        mentions.retain(|mention| !row.is_of_another(mention.order, &mention.status));
+        row.mentions = mentions;
         row.previous = Agreed::default();
         row.observation = None;
         if let Some(verdict) = row.verdict.take() {
@@ -169,7 +174,7 @@ impl ReportTable {
         for status in report.statuses {
             let uid = status.uid;
             let row = self.rows.entry(uid).or_default();
-            let why = if order.millis() < row.ignore_before {
+            let why = if row.is_of_another(order, &status) {
                 WhyIgnored::OlderRegistration
             } else if row.take(Mention { validator: index, order, epoch, status }) {
                 mentioned.push(uid);

@@ -218,7 +218,7 @@ fn a_new_registration_starts_without_the_old_ones_reports() {
         net.says(validator, &scored(7, 0.9));
     }
     net.verdict();
-    net.table.ignore_before(M, Millis(T0 + 1_000));
+    net.table.ignore_before(M, Millis(T0 + 1_000), None);
     let changed = net.table.refresh(Millis(T0 + 1_000));
     assert_eq!(changed, [(M, None)]);
     assert_eq!(net.table.stats().known_miners, 0);
@@ -226,6 +226,23 @@ fn a_new_registration_starts_without_the_old_ones_reports() {
     assert_eq!(applied.ignored[0].why, WhyIgnored::OlderRegistration);
     net.at(2_000).says(0, &scored(7, 0.1)).says(1, &scored(7, 0.1)).says(2, &scored(7, 0.1));
     assert_eq!(net.performance(), 100_000);
+}
+
+#[test]
+fn whoever_names_the_newcomer_speaks_of_it_also_before_it_was_registered() {
+    let mut net = Net::new();
+    let other = scored(7, 0.2).replace("m7", "m8");
+    net.says(0, &scored(7, 0.9)).says(1, &other);
+    net.verdict();
+    let newcomer = Hotkey::parse("m8").unwrap();
+    net.table.ignore_before(M, Millis(T0 + 1_000), Some(newcomer.clone()));
+    net.table.merge_dirty(Millis(T0 + 1_000));
+    assert_eq!(net.performance(), 200_000);
+    assert_eq!(net.verdict().hotkey, Some(newcomer));
+    let late = net.hear(report(2, 500, &scored(7, 0.9)));
+    assert_eq!(late.ignored[0].why, WhyIgnored::OlderRegistration);
+    assert_eq!(net.hear(report(3, 500, &other)).accepted, 1);
+    assert_eq!(net.hear(report(4, 500, "[{\"uid\":7}]")).accepted, 0, "names nobody");
 }
 
 #[test]
@@ -264,7 +281,8 @@ fn a_table_rebuilt_from_agreed_values_and_newest_reports_says_the_same() {
     for validator in 0..4 {
         again.stake(validator, 10.0);
     }
-    let restored = |(uid, agreed)| Restored { uid, agreed, ignore_before: Millis(0) };
+    let restored =
+        |(uid, agreed)| Restored { uid, agreed, ignore_before: Millis(0), newcomer: None };
     again.table.restore(rows.into_iter().map(restored).collect());
     again.at(MINUTE);
     for validator in [2, 0, 3, 1] {

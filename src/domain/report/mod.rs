@@ -19,6 +19,7 @@ mod write;
 
 pub use moment::parse_moment;
 pub use parse::parse_statuses;
+pub(crate) use text::quote_bare_words;
 pub use write::canonical_json;
 
 /// Largest reported load: a million tasks at once, in millionths of a task.

@@ -247,6 +247,7 @@ impl<'l> Entry<'l> {
         };
         if self.fault.is_none() {
             let name: String = name.chars().take(QUOTE_LEN_MAX).collect();
+            let name = if name.is_empty() { "(empty name)".to_owned() } else { name };
             self.fault = Some((name.into(), reason.into()));
         }
     }

@@ -171,3 +171,11 @@ proptest! {
         let _ = parse_statuses(&format!("[{wrapped}]"), &ReportLimits::default());
     }
 }
+
+#[test]
+fn a_refusal_always_has_a_name_for_the_field() {
+    let long = "x".repeat(2_000);
+    let text = format!(r#"[{{"uid":1,"":"{long}"}}]"#);
+    let parsed = parse_statuses(&text, &ReportLimits::default()).unwrap();
+    assert_eq!(parsed.rejections[0].field, "(empty name)");
+}

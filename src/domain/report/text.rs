@@ -89,7 +89,7 @@ pub(super) fn depth(raw: &str) -> usize {
 }
 
 /// Puts bare `NaN`, `Infinity` and `-Infinity` in quotes; `None` when there is none.
-pub(super) fn quote_bare_words(json: &str) -> Option<String> {
+pub(crate) fn quote_bare_words(json: &str) -> Option<String> {
     let mut out = String::with_capacity(json.len() + 16);
     let (mut rest, mut found, mut in_text) = (json, false, false);
     'next: while let Some(first) = rest.chars().next() {

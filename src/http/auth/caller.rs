@@ -47,6 +47,14 @@ pub(super) fn who() -> ApiError {
     )
 }
 
+/// What to say to a signed upload where none is taken: its signature covers what is never read.
+fn no_upload() -> ApiError {
+    ApiError::new(
+        Code::UnsupportedMedia,
+        "`multipart/form-data` is not taken here: send JSON or a form",
+    )
+}
+
 fn forbidden(what: &str) -> ApiError {
     ApiError::new(Code::Forbidden, format!("this is for {what} only"))
 }
@@ -80,7 +88,8 @@ pub struct ClientCaller {
 impl ClientCaller {
     pub(in crate::http) fn of(web: &Web, caller: &Caller) -> ApiResult<Self> {
         match caller {
-            Caller::Nobody | Caller::Unproven(_) => Err(who()),
+            Caller::Nobody => Err(who()),
+            Caller::Unproven(_) => Err(no_upload()),
             Caller::Developer => Ok(Self { owner: "dev".to_owned(), admin: true, nonce: None }),
             Caller::Key(key) => {
                 let admin = key.scopes.contains(&Scope::Admin);
@@ -119,7 +128,8 @@ pub struct MinerCaller {
 impl MinerCaller {
     pub(in crate::http) fn of(web: &Web, caller: &Caller) -> ApiResult<Self> {
         let (hotkey, nonce) = match caller {
-            Caller::Nobody | Caller::Unproven(_) => return Err(who()),
+            Caller::Nobody => return Err(who()),
+            Caller::Unproven(_) => return Err(no_upload()),
             Caller::Developer => return Err(forbidden("miners (name one in `X-Dev-Hotkey`)")),
             Caller::Signer { hotkey, nonce } => (hotkey, nonce.clone()),
             Caller::Key(key) => match key.scopes.iter().find(|s| matches!(s, Scope::Miner(_))) {
@@ -165,7 +175,8 @@ pub struct ValidatorCaller {
 impl ValidatorCaller {
     pub(in crate::http) fn of(web: &Web, caller: &Caller) -> ApiResult<Self> {
         let (hotkey, nonce) = match caller {
-            Caller::Nobody | Caller::Unproven(_) => return Err(who()),
+            Caller::Nobody => return Err(who()),
+            Caller::Unproven(_) => return Err(no_upload()),
             Caller::Developer => return Err(forbidden("validators (name one in `X-Dev-Hotkey`)")),
             Caller::Signer { hotkey, nonce } => (hotkey, nonce.clone()),
             Caller::Key(key) => {
@@ -217,7 +228,8 @@ pub struct Admin {
 impl Admin {
     pub(in crate::http) fn of(web: &Web, caller: &Caller) -> ApiResult<Self> {
         match caller {
-            Caller::Nobody | Caller::Unproven(_) => Err(who()),
+            Caller::Nobody => Err(who()),
+            Caller::Unproven(_) => Err(no_upload()),
             Caller::Developer => Ok(Self { name: "dev".to_owned() }),
             Caller::Key(key) if key.scopes.contains(&Scope::Admin) => {
                 Ok(Self { name: key.id.clone() })
@@ -238,7 +250,8 @@ pub struct AnyCaller(pub Caller);
 impl AnyCaller {
     pub(in crate::http) fn of(web: &Web, caller: &Caller) -> ApiResult<Self> {
         match caller {
-            Caller::Nobody | Caller::Unproven(_) => Err(who()),
+            Caller::Nobody => Err(who()),
+            Caller::Unproven(_) => Err(no_upload()),
             Caller::Developer | Caller::Key(_) => Ok(Self(caller.clone())),
             Caller::Signer { hotkey, .. } => {
                 let known = web.config.auth.dev

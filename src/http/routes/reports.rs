@@ -45,7 +45,7 @@ pub(super) async fn take(
     };
     let parsed = parse_statuses(&statuses, &limits).map_err(|error| match error {
         ReportError::TooManyMiners { .. } | ReportError::TooLong { .. } => {
-            ApiError::new(Code::TooLarge, error.to_string())
+            ApiError::new(Code::TooLarge, format!("`miner_statuses`: {error}"))
         }
         other => ApiError::field("miner_statuses", other.to_string()),
     })?;

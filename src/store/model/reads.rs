@@ -1,6 +1,7 @@
 //! The reads: by page, by validator, and everything at start.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 use super::Tables;
 use crate::domain::ids::{FileId, TaskId, ValidatorId};
@@ -78,10 +79,16 @@ impl Tables {
         let mut registrations: Vec<_> =
             open.filter(|row| row.closed_at.is_none()).cloned().collect();
         registrations.sort_by_key(|row| row.uid);
+        let closed = self.registrations.values().filter(|known| known.row.closed_at.is_some());
+        let closed: HashSet<_> = closed.map(|known| (known.netuid, known.row.uid)).collect();
+        let open = self.registrations.values().filter(|known| known.row.closed_at.is_none());
+        let replaced = open.filter(|known| closed.contains(&(known.netuid, known.row.uid)));
+        let replaced = replaced.map(|known| known.row.id).collect();
         let open = self.tasks.values().filter(|t| t.state == TaskState::Open);
         let newest = |&id| self.newest_reports(id, reports_since);
         Loaded {
             registrations,
+            replaced,
             validators: self.validators.values().cloned().collect(),
             tasks: open.cloned().collect(),
             reports: self.validators.keys().flat_map(newest).collect(),

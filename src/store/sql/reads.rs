@@ -1,6 +1,6 @@
 //! The reads: by key, by page, and everything at start.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::TryStreamExt;
 use pithead_entities as e;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::dialect::statement;
 use super::row::{self, get};
-use crate::domain::ids::{FileId, Hotkey, TaskId, ValidatorId};
+use crate::domain::ids::{FileId, Hotkey, RegistrationId, TaskId, ValidatorId};
 use crate::domain::units::Millis;
 use crate::store::*;
 
@@ -249,6 +249,9 @@ pub(super) async fn load(db: &DatabaseConnection, since: Millis) -> StoreResult<
     let registrations = e::registration::Entity::find()
         .filter(e::registration::Column::ClosedAt.is_null())
         .order_by_asc(e::registration::Column::Uid);
+    let registrations = registrations.all(db).await?;
+    let closed: HashSet<(i32, i32)> = closed_places(db).await?.into_iter().collect();
+    let replaced = registrations.iter().filter(|row| closed.contains(&(row.netuid, row.uid)));
     let validators = e::validator::Entity::find().order_by_asc(e::validator::Column::Id);
     let verdicts = e::verdict::Entity::find().order_by_asc(e::verdict::Column::Uid);
     let validators: Vec<_> =
@@ -258,9 +261,8 @@ pub(super) async fn load(db: &DatabaseConnection, since: Millis) -> StoreResult<
         reports.extend(newest_reports(db, validator.id, since).await?);
     }
     Ok(Loaded {
+        replaced: replaced.map(|row| RegistrationId(row.id)).collect(),
         registrations: registrations
-            .all(db)
-            .await?
             .into_iter()
             .map(row::registration)
             .collect::<Result<_, _>>()?,
@@ -301,6 +303,14 @@ pub(super) async fn reports_at(
         .filter(e::report::Column::SignedOrder.eq(signed_order))
         .order_by_asc(e::report::Column::Id);
     rows.all(db).await?.into_iter().map(row::report).collect()
+}
+
+/// Networks and uids that somebody had and has no more.
+async fn closed_places(db: &DatabaseConnection) -> StoreResult<Vec<(i32, i32)>> {
+    use e::registration::Column;
+    let closed = e::registration::Entity::find().filter(Column::ClosedAt.is_not_null());
+    let places = closed.select_only().columns([Column::Netuid, Column::Uid]).distinct();
+    Ok(places.into_tuple().all(db).await?)
 }
 
 /// A validator's two newest full reports (the older one tells whom the newer leaves out) and the

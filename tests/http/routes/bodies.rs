@@ -1,6 +1,6 @@
 //! Every route that takes a body, with bodies that are none.
 
-use crate::support::{Call, Peer, TestApp, Who, miner, validator};
+use crate::support::{Call, Part, Peer, TestApp, Who, miner, validator};
 
 const TASK: &str = "0197a0d0-0000-7000-8000-000000000000";
 
@@ -171,5 +171,27 @@ async fn bad_queries_and_paths_are_problems_too() {
         let answer = app.as_client(Call::get(target)).await;
         answer.problem(404, "not_found");
     }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_signed_upload_where_none_is_taken_is_told_so() {
+    let app = TestApp::start().await;
+    let form = Call::post("/api/v1/validators/miner-status").multipart(&[Part::text("epoch", "1")]);
+    let answer = app.send(validator(0).who(), form).await;
+    answer.problem(415, "unsupported_media");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_form_field_without_a_name_is_still_named() {
+    let app = TestApp::start().await;
+    let form = Call::post("/api/v1/validators/miner-status").form(&[("", "1"), ("", "2")]);
+    app.send(validator(0).who(), form).await.names("(empty name)");
+    let many = "[0".to_owned() + &",0".repeat(8_192) + "]";
+    let fields = [("validator_uid", "200"), ("epoch", "1"), ("miner_statuses", &many)];
+    let form = Call::post("/api/v1/validators/miner-status").form(&fields);
+    let problem = app.send(validator(0).who(), form).await.problem(413, "too_large");
+    assert!(problem["detail"].as_str().unwrap().contains("`miner_statuses`"), "{problem}");
     app.finish().await;
 }

@@ -110,14 +110,7 @@ fn takers(open: &str, lease: &str, done: &str) -> Vec<Taker> {
     let sound = |name| Some(Part::file(name, "a.wav", "audio/wav", audio().leak()));
     let any = json!({ "task_type": "tts", "text": TEXT });
     take(By::Client, "/api/v1/tasks", any.clone(), &["task_type", "text"], WISH, None);
-    take(
-        By::Client,
-        "/api/v1/tasks/batch",
-        json!({ "tasks": [any] }),
-        &["tasks"],
-        &[],
-        None,
-    );
+    take(By::Client, "/api/v1/tasks/batch", json!({ "tasks": [any] }), &["tasks"], &[], None);
     take(By::Client, "/api/v1/files", json!({}), &["file"], &[], sound("file"));
     take(
         By::Admin,

@@ -6,6 +6,7 @@ mod idempotency;
 mod order;
 mod pull;
 mod redundancy;
+mod replaced;
 mod report;
 mod restart;
 mod rounds;

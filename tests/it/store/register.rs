@@ -71,8 +71,11 @@ async fn another_hotkey_closes_the_old_registration(store: &dyn Store) {
     assert_eq!((registered.row.id, registered.row.opened_at), (registration_id(100), at(60)));
     let old = store.registration(registration_id(1)).await.unwrap().unwrap();
     assert_eq!(old.closed_at, Some(at(60)));
-    let open = store.load(at(0)).await.unwrap().registrations;
-    assert_eq!(open, [registered.row]);
+    // The first at its uid.
+    store.register(register(2, 5)).await.unwrap();
+    let loaded = store.load(at(0)).await.unwrap();
+    assert_eq!(loaded.replaced, [registration_id(100)].into());
+    assert!(loaded.registrations.contains(&registered.row));
 }
 
 async fn a_replaced_miner_loses_its_leases(store: &dyn Store) {

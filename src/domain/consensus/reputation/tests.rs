@@ -197,7 +197,8 @@ fn a_restart_changes_no_byte() {
     let agreed = net.table.take_agreed_changes();
     let mut again = Net::new();
     again.table.restore_reputations(serde_json::from_str(&tracks).unwrap());
-    let restored = |(uid, agreed)| Restored { uid, agreed, ignore_before: Millis(0) };
+    let restored =
+        |(uid, agreed)| Restored { uid, agreed, ignore_before: Millis(0), newcomer: None };
     again.table.restore(agreed.into_iter().map(restored).collect());
     again.at(61 * MINUTE);
     for validator in [3, 1, 7, 0, 2, 6, 5, 4] {
