@@ -1,7 +1,7 @@
 //! The whole server: what is built in which order, and how it stops.
 //!
 //! Start: data folder, store (locked and migrated), blobs, keys, actors, listener. Stop: readiness
-//! off, no new connections, requests in flight finish, the store writes what waits, the lock goes.
+//! off, no new connections, requests in flight finish, miners' records are written, the store writes what waits, the lock goes.
 //! The server has a thread of its own, on which all actors live; HTTP workers have theirs.
 
 use std::io;
@@ -320,6 +320,7 @@ impl Built {
         web.draining.store(true, Ordering::Relaxed);
         handle.stop(outcome.is_ok()).await;
         serving.await.ok();
+        actors.flush().await;
         store.close().await;
         outcome
     }

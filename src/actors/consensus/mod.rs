@@ -2,6 +2,7 @@
 //! Fleet. A report is durable before it counts; a burst of reports is
 //! merged once.
 
+mod observe;
 mod row;
 mod view;
 
@@ -23,6 +24,7 @@ use crate::domain::report::MinerStatus;
 use crate::domain::units::{MINUTE, Millis, Score, Stake};
 use crate::store::{Loaded, Nonce, Register, StoreError, StoreResult, VerdictRow};
 
+pub use observe::Observed;
 pub use view::{Explain, KnowValidator, Overview, VerdictOf, ViewConsensus};
 
 use row::{durable, restored, stored_report, unknown, update, validator_row};
@@ -125,6 +127,7 @@ impl ConsensusSupervisor {
             let (uid, stake, reputation) = (Some(uid), Some(stake), Score::ONE);
             table.set_standing(Standing { hotkey, uid, stake, reputation });
         }
+        observe::restored(&mut table, &deps, &loaded);
         let names: HashMap<_, _> =
             loaded.validators.iter().map(|row| (row.id, row.clone())).collect();
         table.restore(loaded.verdicts.into_iter().filter_map(restored).collect());
@@ -227,7 +230,7 @@ impl ConsensusSupervisor {
                 hotkey.is_none_or(|hotkey| *hotkey == row.hotkey) && row.capacity == capacity
             });
             match row {
-                Some(row) => updates.push(update(row, &verdict)),
+                Some(row) => updates.push(update(row, &verdict, self.table.report_period(uid))),
                 None => self.register(uid, &verdict, capacity, ctx),
             }
         }

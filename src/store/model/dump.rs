@@ -219,6 +219,15 @@ impl Tables {
         let verdicts =
             verdicts.map(|row| line!(uid = row.uid.0, round = row.round, body = row.body));
         dump.table("verdict", verdicts.collect());
+        let records = self.kind_records.values().map(|row| {
+            line!(
+                registration_id = row.registration.0,
+                kind = row.kind,
+                body = row.body,
+                updated_at = row.updated_at,
+            )
+        });
+        dump.table("miner_kind_record", records.collect());
         let files = self.files.values().map(|row| {
             line!(
                 id = row.id.0,

@@ -35,6 +35,7 @@ struct Tables {
     validators: BTreeMap<ValidatorId, ValidatorRow>,
     reports: BTreeMap<ReportId, ReportRow>,
     verdicts: BTreeMap<MinerUid, VerdictRow>,
+    kind_records: BTreeMap<(RegistrationId, String), KindRecordRow>,
     tasks: BTreeMap<TaskId, TaskRecord>,
     responses: BTreeMap<(TaskId, u16), ResponseRow>,
     evaluations: BTreeMap<(TaskId, u16, ValidatorId), EvaluationRow>,
@@ -130,6 +131,10 @@ impl Store for ModelStore {
     }
     async fn put_verdicts(&self, verdicts: Vec<VerdictRow>) -> StoreResult<()> {
         self.tables().put_verdicts(verdicts);
+        Ok(())
+    }
+    async fn put_kind_records(&self, command: PutKindRecords) -> StoreResult<()> {
+        self.tables().put_kind_records(command);
         Ok(())
     }
     async fn put_file(&self, mut command: PutFile) -> StoreResult<()> {

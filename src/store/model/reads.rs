@@ -80,7 +80,12 @@ impl Tables {
         registrations.sort_by_key(|row| row.uid);
         let open = self.tasks.values().filter(|t| t.state == TaskState::Open);
         let newest = |&id| self.newest_reports(id, reports_since);
+        let known = |row: &&KindRecordRow| {
+            let registration = self.registrations.get(&row.registration);
+            registration.is_some_and(|known| known.row.closed_at.is_none())
+        };
         Loaded {
+            kind_records: self.kind_records.values().filter(known).cloned().collect(),
             registrations,
             validators: self.validators.values().cloned().collect(),
             tasks: open.cloned().collect(),

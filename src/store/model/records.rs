@@ -4,7 +4,7 @@
 use super::Tables;
 use crate::domain::ids::ValidatorId;
 use crate::domain::units::Millis;
-use crate::store::{FileRow, KeyRow, Prune, ReportRow, ValidatorRow, VerdictRow};
+use crate::store::{FileRow, KeyRow, Prune, PutKindRecords, ReportRow, ValidatorRow, VerdictRow};
 
 impl Tables {
     /// A known hotkey keeps its id and may change its uid.
@@ -26,6 +26,12 @@ impl Tables {
     /// The last value of a uid stands.
     pub(super) fn put_verdicts(&mut self, verdicts: Vec<VerdictRow>) {
         self.verdicts.extend(verdicts.into_iter().map(|verdict| (verdict.uid, verdict)));
+    }
+
+    /// The last record of a miner at a kind stands.
+    pub(super) fn put_kind_records(&mut self, PutKindRecords(rows): PutKindRecords) {
+        let keyed = rows.into_iter().map(|row| ((row.registration, row.kind.clone()), row));
+        self.kind_records.extend(keyed);
     }
 
     pub(super) fn put_file(&mut self, file: FileRow) {

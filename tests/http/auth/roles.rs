@@ -103,6 +103,7 @@ fn routes() -> Vec<(For, &'static str, String, Option<Value>)> {
         (For::Miners, "GET", "/api/v1/miners/0/view", None),
         (For::Known, "GET", "/api/v1/miners", None),
         (For::Known, "GET", "/api/v1/miners/network-status", None),
+        (For::Known, "GET", "/api/v1/miners/0/stats", None),
         (For::Known, "GET", "/api/v1/miners/0/consensus", None),
         (For::Known, "GET", "/api/v1/miners/0/consensus/explain", None),
         (For::Known, "GET", "/api/v1/validators", None),
