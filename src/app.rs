@@ -1,8 +1,9 @@
 //! The whole server: what is built in which order, and how it stops.
 //!
 //! Start: data folder, store (locked and migrated), blobs, keys, actors, listener. Stop: readiness
-//! off, no new connections, requests in flight finish, miners' records are written, the store writes what waits, the lock goes.
-//! The server has a thread of its own, on which all actors live; HTTP workers have theirs.
+//! off, no new connections, requests in flight finish, miners' records are handed to the store, which
+//! writes what waits; the lock goes. The server has a thread of its own, on which all actors live;
+//! HTTP workers have theirs.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

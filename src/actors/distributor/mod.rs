@@ -181,6 +181,7 @@ impl Distributor {
         let Some(open) = self.open.remove(&id) else { return };
         let task = &open.brief.task;
         self.queue.remove(open.brief.kind, queue::place(task.priority, task.created_at, id));
+        self.records.end(id, open.brief.kind);
         if state == TaskState::Done {
             let took = self.deps.clock.now().since(task.created_at);
             self.durations.note(open.brief.kind, took);

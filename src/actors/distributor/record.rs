@@ -2,7 +2,7 @@
 //! None of it is in the path of a task: a lost half minute of statistics is made good by the next
 //! outcomes.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use actix::prelude::*;
 use super::{Distributor, Flush, KindCard, Slot, ViewKinds};
 use crate::actors::consensus::Observed;
 use crate::domain::consensus::Observation;
-use crate::domain::ids::{LeaseToken, MinerUid, RegistrationId};
+use crate::domain::ids::{LeaseToken, MinerUid, RegistrationId, TaskId};
 use crate::domain::kind::{KindIndex, KindRegistry};
 use crate::domain::limits::{OBSERVED_MILLIS, RECORDS_MILLIS, RESTING_MAX};
 use crate::domain::miner::{KindRecord, KindRecords, Paces, observation};
@@ -23,6 +23,8 @@ use crate::store::{Holder, KindRecordRow, PutKindRecords, Store, StoreResult};
 const TICK: Duration = Duration::from_secs(1);
 /// Records per write, so that other commands are not held up.
 const ROWS_MAX: usize = 512;
+/// Ended tasks whose kinds are remembered.
+const ENDED_MAX: usize = 1_024;
 
 /// Everything about records but the records of miners in the roster.
 pub(super) struct Records {
@@ -37,6 +39,8 @@ pub(super) struct Records {
     told_at: Millis,
     /// Uids whose miner went.
     gone: BTreeSet<MinerUid>,
+    /// Kinds of the tasks that ended last: word of their other leases may come a moment later.
+    ended: VecDeque<(TaskId, KindIndex)>,
 }
 
 /// Records from their rows. A row that cannot be read, or of a kind that is not configured, is left
@@ -74,7 +78,16 @@ impl Records {
             told: HashMap::new(),
             told_at: now,
             gone: BTreeSet::new(),
+            ended: VecDeque::with_capacity(ENDED_MAX),
         }
+    }
+
+    /// A task ended.
+    pub(super) fn end(&mut self, task: TaskId, kind: KindIndex) {
+        if self.ended.len() == ENDED_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back((task, kind));
     }
 }
 
@@ -125,9 +138,13 @@ impl Distributor {
         }
     }
 
-    /// The kind of an open task.
+    /// The kind of a task that is open, or ended a moment ago.
     pub(super) fn kind_of(&self, token: LeaseToken) -> Option<KindIndex> {
-        self.open.get(&token.task).map(|open| open.brief.kind)
+        if let Some(open) = self.open.get(&token.task) {
+            return Some(open.brief.kind);
+        }
+        let mut ended = self.records.ended.iter().rev();
+        ended.find(|(task, _)| *task == token.task).map(|(_, kind)| *kind)
     }
 
     /// What is known of a miner that comes into the roster.
