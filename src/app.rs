@@ -1,8 +1,9 @@
 //! The whole server: what is built in which order, and how it stops.
 //!
-//! Start: data folder, store (locked and migrated), blobs, keys, actors, listener. Stop: readiness
-//! off, no new connections, requests in flight finish, the store writes what waits, the lock goes.
-//! The server has a thread of its own, on which all actors live; HTTP workers have theirs.
+//! Start: data folder, store (locked and migrated), blobs, keys, listener, actors. Stop: readiness
+//! off, no new connections, requests in flight finish, miners' records are handed to the store, which
+//! writes what waits; the lock goes. The server has a thread of its own, on which all actors live;
+//! HTTP workers have theirs.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -224,10 +225,11 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
     let admin_key = first_key(&*store, &mut keys, &clock).await?;
     let (config, kinds) = (Arc::new(config.clone()), Arc::new(config.kinds()));
     let deps = Deps::new(store.clone(), clock.clone(), config.clone(), kinds.clone());
-    let actors = Actors::start(&deps, rand::random()).await?;
+    // Bound before actors start: those of a server that cannot listen would wake without a runtime.
     let listen = &config.server.listen;
     let listener = TcpListener::bind(listen)
         .map_err(io_error(format!("cannot listen on `{listen}` (is it taken?)")))?;
+    let actors = Actors::start(&deps, rand::random()).await?;
     let address = listener.local_addr().map_err(io_error("cannot read the address"))?;
     let url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let web = Web {
@@ -326,6 +328,7 @@ impl Built {
         web.draining.store(true, Ordering::Relaxed);
         handle.stop(outcome.is_ok()).await;
         serving.await.ok();
+        actors.flush().await;
         store.close().await;
         outcome
     }

@@ -6,6 +6,7 @@ pub mod attempt;
 pub mod evaluation;
 pub mod file;
 pub mod idempotency;
+pub mod miner_kind_record;
 pub mod registration;
 pub mod replay;
 pub mod report;

@@ -6,6 +6,7 @@ use sea_orm_migration::prelude::*;
 
 mod m20261121_000001_main_job;
 mod m20261121_000002_indexes_by_moment;
+mod m20261121_000003_kind_records;
 mod m20261121_000004_rounds;
 
 /// All migrations, in order.
@@ -17,6 +18,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261121_000001_main_job::Migration),
             Box::new(m20261121_000002_indexes_by_moment::Migration),
+            Box::new(m20261121_000003_kind_records::Migration),
             Box::new(m20261121_000004_rounds::Migration),
         ]
     }

@@ -34,7 +34,7 @@ use crate::outside::Clock;
 use crate::store::{Loaded, Store, StoreResult};
 use consensus::ConsensusSupervisor;
 use directory::Directory;
-use distributor::Distributor;
+use distributor::{Distributor, Flush};
 use janitor::Janitor;
 use stats::Stats;
 
@@ -53,6 +53,7 @@ pub struct Deps {
     /// When this server itself was too busy to listen.
     pub overload: Overload,
     distributor: OnceLock<Addr<Distributor>>,
+    consensus: OnceLock<Addr<ConsensusSupervisor>>,
 }
 
 impl Deps {
@@ -65,8 +66,13 @@ impl Deps {
         kinds: Arc<KindRegistry>,
     ) -> Arc<Self> {
         let (directory, overload) = (Directory::default(), Overload::default());
-        let distributor = OnceLock::new();
-        Arc::new(Self { store, clock, config, kinds, directory, overload, distributor })
+        let (distributor, consensus) = (OnceLock::new(), OnceLock::new());
+        Arc::new(Self { store, clock, config, kinds, directory, overload, distributor, consensus })
+    }
+
+    /// The ConsensusSupervisor, once it runs.
+    fn consensus(&self) -> Option<&Addr<ConsensusSupervisor>> {
+        self.consensus.get()
     }
 
     /// The Distributor, which starts before all others.
@@ -120,12 +126,23 @@ impl Actors {
     pub async fn start(deps: &Arc<Deps>, seed: u64) -> StoreResult<Self> {
         let since = deps.clock.now().plus(-REPORTS_BACK_MILLIS);
         let loaded: Loaded = deps.store.load(since).await?;
-        let distributor = Distributor::new(deps.clone(), loaded.tasks.clone(), seed).start();
+        let (tasks, records) = (loaded.tasks.clone(), &loaded.kind_records);
+        let distributor = Distributor::new(deps.clone(), tasks, records, seed).start();
         let distributor = deps.distributor.get_or_init(|| distributor).clone();
         let consensus = ConsensusSupervisor::new(deps.clone(), loaded).start();
+        let consensus = deps.consensus.get_or_init(|| consensus).clone();
         let stats = Stats::new(deps.clone()).start();
         let janitor = Janitor::new(deps.clone()).start();
         Ok(Self { distributor, consensus, stats, janitor })
+    }
+
+    /// Has what is only in memory written, before a stop.
+    pub async fn flush(&self) {
+        match self.distributor.send(Flush).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "miners' records were not written"),
+            Err(error) => tracing::warn!(%error, "the Distributor does not answer"),
+        }
     }
 
     /// The name of a singleton that is dead, if one is.

@@ -48,7 +48,9 @@ impl Handler<TakeEvaluation> for Stats {
                     metrics::counter!(crate::telemetry::EVALUATIONS)
                         .increment(u64::from(*recorded));
                     if !scores.is_empty() {
-                        let scored = scores.iter().map(|row| (row.registration, row.score));
+                        let scored = scores
+                            .iter()
+                            .map(|row| (row.registration, row.kind.clone(), row.score));
                         act.deps.distributor().do_send(Scored(scored.collect()));
                     }
                 }

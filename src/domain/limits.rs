@@ -118,6 +118,9 @@ pub const IDEMPOTENCY_KEY_MAX: usize = 128;
 pub const EVENTS_SHOWN: usize = 200;
 /// A miner not mentioned for this long is stale.
 pub const MINER_TIMEOUT_MILLIS: i64 = 15 * MINUTE;
+/// Report periods of its validators that a miner may miss before it is stale, where those are
+/// longer than the timeout.
+pub const MINER_TIMEOUT_PERIODS: i64 = 3;
 /// How often stale miners are retired.
 pub const MINER_SWEEP_MILLIS: i64 = 5 * MINUTE;
 /// The window that the documents name, told to their clients. What counts is whether a validator is
@@ -125,9 +128,15 @@ pub const MINER_SWEEP_MILLIS: i64 = 5 * MINUTE;
 pub const CONSENSUS_TIMEOUT_MINUTES: f64 = 5.0;
 /// Capacity of a miner whose reports name none.
 pub const CAPACITY: u32 = 5;
-/// Consecutive failures after which a miner is left alone for a while.
+/// Consecutive failures at a kind after which a miner is left alone with it for a while.
 pub const BREAKER_FAILURES: u32 = 3;
 /// First pause of a miner that keeps failing; doubles with each further failure.
 pub const BREAKER_MILLIS: i64 = 30 * SECOND;
 /// Longest pause of a miner that keeps failing.
 pub const BREAKER_MILLIS_MAX: i64 = 30 * MINUTE;
+/// How often changed records of miners are written: what a crash may lose of them.
+pub const RECORDS_MILLIS: i64 = 30 * SECOND;
+/// How often the consensus is told what we saw of miners.
+pub const OBSERVED_MILLIS: i64 = 10 * SECOND;
+/// Records kept of miners that went silent, so that one that returns is no stranger.
+pub const RESTING_MAX: usize = 16_384;

@@ -139,8 +139,10 @@ mod tests {
             last_seen: Millis(0),
             kinds: Vec::new(),
             parked: 0,
+            report_period_millis: 0,
             record: crate::domain::miner::Record::default(),
-            breaker: crate::domain::miner::Breaker::default(),
+            records: crate::domain::miner::KindRecords::default(),
+            contact: crate::domain::miner::Contact::default(),
         }
     }
 

@@ -8,8 +8,9 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{Hotkey, MinerUid, RegistrationId};
+use super::kind::KindIndex;
 use super::limits;
-use super::miner::{Breaker, Gate, Record};
+use super::miner::{Contact, Gate, KindRecords, Record};
 use super::task::text_enum;
 use super::units::{Millis, ONE, Score, Stake};
 
@@ -92,10 +93,14 @@ pub struct Candidate {
     pub kinds: Vec<String>,
     /// Polls of it that are parked now.
     pub parked: u32,
-    /// How its leases went.
+    /// How often the validators that list it report, in milliseconds; 0 when not known.
+    pub report_period_millis: i64,
+    /// How its leases went, over all kinds.
     pub record: Record,
-    /// Its circuit breaker.
-    pub breaker: Breaker,
+    /// How they went by kind, with a circuit breaker for each.
+    pub records: KindRecords,
+    /// When it was heard of.
+    pub contact: Contact,
 }
 
 /// The parts of an availability score, each already weighted, in millionths.
@@ -130,18 +135,23 @@ const fn share(weight: i64, of: i64) -> i64 {
 impl Candidate {
     /// Its availability: `0.4 performance + 0.3 (1 - load/capacity) + 0.2 min(1, stake/norm) +
     /// 0.1 max(0, 1 - age/timeout)`, clamped to 0..=1, plus `0.2 confidence` for a confident,
-    /// uncontested verdict (seed 000; weights from the policy).
+    /// uncontested verdict (seed 000; weights from the policy). `performance` is the verdict's
+    /// blended with what we saw: [`Self::performance_at`] a kind, or over all of them.
     #[must_use]
-    pub fn availability(&self, policy: &SelectionPolicy, now: Millis) -> Availability {
+    pub fn availability(
+        &self,
+        performance: Score,
+        policy: &SelectionPolicy,
+        now: Millis,
+    ) -> Availability {
         let capacity = i64::from(self.capacity.max(1)) * ONE;
         let load = (i64::from(self.live) * ONE).max(self.reported_load_millionths);
         let free = ONE - (i128::from(load.min(capacity)) * 1_000_000 / i128::from(capacity)) as i64;
         let norm = policy.stake_norm_tokens.max(1);
         let staked = (self.stake.rao() / 1_000 / norm).min(ONE);
-        let timeout = policy.miner_timeout_millis.max(1);
+        let timeout = self.timeout_millis(policy).max(1);
         let age = now.since(self.last_seen).clamp(0, timeout);
-        let performance = self.record.blended(self.performance).millionths();
-        let performance = share(policy.performance_millionths, performance);
+        let performance = share(policy.performance_millionths, performance.millionths());
         let load = share(policy.load_millionths, free);
         let stake = share(policy.stake_millionths, staked);
         let recency = share(policy.recency_millionths, ONE - age * ONE / timeout);
@@ -155,10 +165,24 @@ impl Candidate {
         Availability { performance, load, stake, recency, boost, total }
     }
 
+    /// Performance at the kind of a demand: the verdict and what we saw, blended by evidence.
+    #[must_use]
+    pub fn performance_at(&self, demand: Demand<'_>) -> Score {
+        self.records.blended(demand.index, self.performance, demand.p50_millis)
+    }
+
+    /// Milliseconds without a word after which it is stale: the policy's, or three report periods
+    /// where those are longer. Validators that report every 20 minutes are not silent after 15.
+    #[must_use]
+    pub fn timeout_millis(&self, policy: &SelectionPolicy) -> i64 {
+        let periods = self.report_period_millis.saturating_mul(limits::MINER_TIMEOUT_PERIODS);
+        policy.miner_timeout_millis.max(periods)
+    }
+
     /// Whether it was mentioned within the timeout.
     #[must_use]
     pub fn fresh(&self, policy: &SelectionPolicy, now: Millis) -> bool {
-        now.since(self.last_seen) < policy.miner_timeout_millis
+        now.since(self.last_seen) < self.timeout_millis(policy)
     }
 
     /// Whether it claims this kind; a miner that claims nothing is taken for all.
@@ -179,6 +203,10 @@ impl Candidate {
 pub struct Demand<'a> {
     /// Capability tag of the kind.
     pub kind: &'a str,
+    /// The kind's place in the registry.
+    pub index: KindIndex,
+    /// The time within which half of all answers of this kind came lately, where known.
+    pub p50_millis: Option<i64>,
     /// Registrations that hold, answered or failed a slot of this task.
     pub used: &'a [RegistrationId],
     /// Coldkeys of those, where known.
@@ -192,7 +220,7 @@ text_enum! {
         Stale = "stale",
         /// The verdict says that it does not serve.
         NotServing = "not_serving",
-        /// It failed too often in a row.
+        /// It failed too often in a row at this kind.
         Quarantined = "quarantined",
         /// It does not serve this kind.
         Incapable = "incapable",
@@ -221,15 +249,14 @@ pub fn eligible(
     if !candidate.serving {
         return Err(PassedOver::NotServing);
     }
-    let room = match candidate.breaker.gate(now) {
-        Gate::Open(_) => return Err(PassedOver::Quarantined),
-        Gate::HalfOpen => 1.min(candidate.capacity),
-        Gate::Closed => candidate.capacity,
-    };
+    // A half-open gate is open again once the probe is granted: one passes.
+    if let Gate::Open(_) = candidate.records.gate(demand.index, now) {
+        return Err(PassedOver::Quarantined);
+    }
     if !candidate.serves(demand.kind) {
         return Err(PassedOver::Incapable);
     }
-    if candidate.live >= room {
+    if candidate.live >= candidate.capacity {
         return Err(PassedOver::Full);
     }
     if demand.used.contains(&candidate.registration) {
@@ -287,7 +314,8 @@ pub fn select(
     let explore = rng.random_range(0..ONE) < policy.explore_millionths;
     if explore {
         let little = |place: &usize| {
-            all.get(*place).is_some_and(|c| c.record.evidence() < policy.explore_below)
+            let evidence = all.get(*place).map(|c| c.records.evidence(demand.index));
+            evidence.is_some_and(|evidence| evidence < policy.explore_below)
         };
         let unknown: Vec<_> = drawn.iter().map(|d| d.place).filter(little).collect();
         if !unknown.is_empty() {
@@ -327,7 +355,7 @@ fn draw(
     let mut look = |place: usize, lot: u32, drawn: &mut Vec<Drawn>, note: bool| {
         let Some(candidate) = all.get(place) else { return };
         let outcome = eligible(candidate, demand, policy, now)
-            .map(|()| candidate.availability(policy, now).total);
+            .map(|()| candidate.availability(candidate.performance_at(demand), policy, now).total);
         if let Ok(score) = outcome {
             drawn.push(Drawn { place, score, lot });
         }

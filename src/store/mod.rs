@@ -78,6 +78,8 @@ pub trait Store: Send + Sync + 'static {
     async fn put_report(&self, command: PutReport) -> StoreResult<()>;
     /// Writes what a round ended with.
     async fn close_round(&self, command: CloseRound) -> StoreResult<()>;
+    /// Writes how miners are at kinds of work; of a miner and kind the last one stands.
+    async fn put_kind_records(&self, command: PutKindRecords) -> StoreResult<()>;
     /// Writes down a file whose blob is durable.
     async fn put_file(&self, command: PutFile) -> StoreResult<()>;
     /// Writes down a new API key.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::command::{Hash, Holder, NewTask};
-use super::row::{RegistrationRow, ReportRow, ValidatorRow, VerdictRow};
+use super::row::{KindRecordRow, RegistrationRow, ReportRow, ValidatorRow, VerdictRow};
 use crate::domain::ids::{LeaseToken, MinerUid, RegistrationId, TaskId, ValidatorId};
 use crate::domain::lease::LossReason;
 use crate::domain::task::{self, SlotState, TaskState, TaskStatus};
@@ -156,4 +156,6 @@ pub struct Loaded {
     pub reports: Vec<ReportRow>,
     /// Values agreed at the last closed round.
     pub verdicts: Vec<VerdictRow>,
+    /// How the miners of open registrations are at kinds of work, by registration and kind.
+    pub kind_records: Vec<KindRecordRow>,
 }

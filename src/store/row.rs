@@ -102,6 +102,26 @@ pub struct VerdictRow {
     pub body: Value,
 }
 
+/// How a miner is at one kind of work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KindRecordRow {
+    /// Whose.
+    pub registration: RegistrationId,
+    /// Kind of the tasks.
+    pub kind: String,
+    /// The record, as the domain writes it.
+    pub body: Value,
+    /// Last written.
+    pub updated_at: Millis,
+}
+
+/// See [`super::Store::put_kind_records`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutKindRecords(
+    /// Records that changed.
+    pub Vec<KindRecordRow>,
+);
+
 /// A file's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileRow {

@@ -2,6 +2,7 @@
 //! Fleet. A report is durable before it counts; a burst of reports is
 //! merged once.
 
+mod observe;
 mod round;
 mod row;
 mod view;
@@ -24,6 +25,7 @@ use crate::domain::report::MinerStatus;
 use crate::domain::units::{MINUTE, Millis, Score, Stake};
 use crate::store::{Loaded, Nonce, Register, Registered, StoreError, StoreResult};
 
+pub use observe::Observed;
 pub use view::{Explain, KnowValidator, Overview, VerdictOf, VerdictsOf, ViewConsensus};
 
 use row::{durable, restored, stored_report, unknown, update, validator_row};
@@ -129,6 +131,7 @@ impl ConsensusSupervisor {
             let (uid, stake, reputation) = (Some(uid), Some(stake), Score::ONE);
             table.set_standing(Standing { hotkey, uid, stake, reputation });
         }
+        observe::restored(&mut table, &deps, &loaded);
         let names: HashMap<_, _> =
             loaded.validators.iter().map(|row| (row.id, row.clone())).collect();
         table.restore_reputations(round::tracks(&loaded.validators));
@@ -207,7 +210,7 @@ impl ConsensusSupervisor {
                 hotkey.is_none_or(|hotkey| *hotkey == row.hotkey) && row.capacity == capacity
             });
             match row {
-                Some(row) => updates.push(update(row, &verdict)),
+                Some(row) => updates.push(update(row, &verdict, self.table.report_period(uid))),
                 None => self.register(uid, &verdict, capacity, ctx),
             }
         }

@@ -112,11 +112,16 @@ pub(super) fn unknown(row: &RegistrationRow) -> MinerUpdate {
         stake: Stake::ZERO,
         reported_load_millionths: 0,
         last_seen: Millis(0),
+        report_period_millis: 0,
         kinds: Vec::new(),
     }
 }
 
-pub(super) fn update(row: &RegistrationRow, verdict: &Verdict) -> MinerUpdate {
+pub(super) fn update(
+    row: &RegistrationRow,
+    verdict: &Verdict,
+    report_period: Option<i64>,
+) -> MinerUpdate {
     MinerUpdate {
         row: row.clone(),
         serving: verdict.is_serving.unwrap_or(false),
@@ -126,6 +131,7 @@ pub(super) fn update(row: &RegistrationRow, verdict: &Verdict) -> MinerUpdate {
         stake: verdict.stake.unwrap_or(Stake::ZERO),
         reported_load_millionths: verdict.load_millionths.unwrap_or(0),
         last_seen: verdict.last_seen.unwrap_or_default(),
+        report_period_millis: report_period.unwrap_or(0),
         kinds: verdict
             .specialization
             .as_ref()

@@ -7,22 +7,19 @@ use actix::prelude::*;
 use super::*;
 use crate::actors::miner::Revoke;
 use crate::domain::lease::LossReason;
-use crate::domain::limits::{SWEEP_MILLIS, WATCHERS_PER_TASK};
-use crate::domain::miner::Gate;
+use crate::domain::limits::WATCHERS_PER_TASK;
+use crate::domain::miner::{Contact, KindRecord, KindRecords};
 use crate::domain::selection::Candidate;
 use crate::store::{Cancel, Cancelled, Freed, Lost, Standing, StoreResult};
 
 /// How old a view of the miners may be, in milliseconds.
 const SNAPSHOT_MILLIS: i64 = 500;
 
-/// How late a sweep may find an expired lease, in milliseconds.
-const SWEEP_LATE_MILLIS: i64 = 2 * SWEEP_MILLIS;
-
 impl Distributor {
     /// A task's standing after a command: leases that ended with it, and its own end.
     fn stand(&mut self, task: TaskId, standing: &Standing) {
         for Freed { token, holder } in &standing.freed {
-            self.free_place(*holder);
+            self.free_place(*token, *holder);
             self.revoke(*token, *holder);
         }
         if standing.state.ended() {
@@ -30,10 +27,15 @@ impl Distributor {
         }
     }
 
-    fn free_place(&mut self, holder: Holder) {
-        if let Some(miner) = holder.miner() {
-            self.roster.change(miner, |c| c.live = c.live.saturating_sub(1));
-        }
+    fn free_place(&mut self, token: LeaseToken, holder: Holder) {
+        let Some(miner) = holder.miner() else { return };
+        let (kind, now) = (self.kind_of(token), self.deps.clock.now());
+        self.roster.change(miner, |c| {
+            c.live = c.live.saturating_sub(1);
+            if let Some(kind) = kind {
+                c.records.ended(kind, token, now);
+            }
+        });
     }
 
     fn revoke(&self, token: LeaseToken, holder: Holder) {
@@ -43,7 +45,8 @@ impl Distributor {
         }
     }
 
-    /// Whether we ourselves refused requests while the miner seemed silent: that opens no breaker.
+    /// Whether we ourselves refused requests while the miner held this lease and seemed silent: it
+    /// may have been refused, and that is not its failure.
     fn excused(&self, lost: &Lost, now: Millis) -> bool {
         let silent_millis = match lost.reason {
             LossReason::OfferExpired => self.deps.config.lease.offer_millis,
@@ -58,23 +61,47 @@ impl Distributor {
             | LossReason::Retired
             | LossReason::Superseded => return false,
         };
-        self.deps.overload.since(now.plus(-silent_millis - SWEEP_LATE_MILLIS))
+        let silent_since = now.plus(-silent_millis - SWEEP_LATE_MILLIS);
+        let open = self.open.get(&lost.token.task);
+        let slot = open.and_then(|open| open.slots.get(usize::from(lost.token.slot)));
+        let granted_at = match slot {
+            Some((Slot::Leased(_, at), attempt)) if *attempt == lost.token.attempt => *at,
+            Some(_) | None => Millis(0),
+        };
+        self.deps.overload.since(silent_since.max(granted_at))
+    }
+
+    /// What a lost lease says of its miner.
+    fn blame(&mut self, lost: &Lost, miner: RegistrationId, now: Millis) {
+        if lost.reason.is_failure() {
+            self.roster.change(miner, |c| c.record.lost += 1);
+        }
+        let Some(kind) = self.kind_of(lost.token) else { return };
+        match lost.reason {
+            LossReason::Retired | LossReason::Superseded => {}
+            LossReason::OfferExpired | LossReason::RunExpired if self.excused(lost, now) => {}
+            LossReason::OfferExpired => {
+                self.unfetched(miner, now);
+                self.note(miner, kind, |record| record.failed(now));
+            }
+            LossReason::RunExpired => self.note(miner, kind, |record| record.failed(now)),
+            LossReason::Busy => {
+                self.heard(miner, now);
+                self.note(miner, kind, KindRecord::busy);
+            }
+            LossReason::Unsupported | LossReason::Failed | LossReason::Impossible => {
+                self.heard(miner, now);
+                self.note(miner, kind, |record| record.failed(now));
+            }
+        }
     }
 
     fn lost(&mut self, lost: &Lost, now: Millis) {
-        self.free_place(lost.holder);
+        self.free_place(lost.token, lost.holder);
         metrics::counter!(crate::telemetry::LEASES_LOST, "reason" => lost.reason.as_str())
             .increment(1);
-        if let Some(miner) = lost.holder.miner()
-            && lost.reason.is_failure()
-        {
-            let excused = self.excused(lost, now);
-            self.roster.change(miner, |c| {
-                c.record.lost += 1;
-                if !excused {
-                    c.breaker.failed(now);
-                }
-            });
+        if let Some(miner) = lost.holder.miner() {
+            self.blame(lost, miner, now);
         }
         if let Some(slot) = self.slot_mut(lost.token) {
             slot.0 = lost.retry_at.map_or(Slot::Over, Slot::Queued);
@@ -97,13 +124,15 @@ impl Handler<Answered> for Distributor {
     type Result = ();
 
     fn handle(&mut self, answered: Answered, ctx: &mut Self::Context) {
-        let Answered { token, holder, standing } = answered;
-        self.free_place(holder);
+        let Answered { token, holder, elapsed_millis, standing } = answered;
+        self.free_place(token, holder);
         if let Some(miner) = holder.miner() {
-            self.roster.change(miner, |c| {
-                c.record.answered += 1;
-                c.breaker.succeeded();
-            });
+            self.roster.change(miner, |c| c.record.answered += 1);
+            self.heard(miner, self.deps.clock.now());
+            if let Some(kind) = self.kind_of(token) {
+                self.records.paces.note(kind, elapsed_millis);
+                self.note(miner, kind, |record| record.answered(Some(elapsed_millis)));
+            }
         }
         if let Some(slot) = self.slot_mut(token) {
             slot.0 = Slot::Over;
@@ -144,12 +173,57 @@ impl Handler<Scored> for Distributor {
     type Result = ();
 
     fn handle(&mut self, Scored(scores): Scored, _: &mut Self::Context) {
-        for (miner, score) in scores {
+        for (miner, kind, score) in scores {
             self.roster.change(miner, |c| {
                 c.record.scored += 1;
                 c.record.score_sum += score.millionths();
             });
+            if let Some(kind) = self.deps.kinds.find(&kind).map(|(kind, _)| kind) {
+                self.note(miner, kind, |record| record.scored(score));
+            }
         }
+    }
+}
+
+/// What the network says, taken into what we know.
+fn hear(candidate: &mut Candidate, update: &MinerUpdate) {
+    candidate.uid = update.row.uid;
+    candidate.hotkey.clone_from(&update.row.hotkey);
+    candidate.coldkey.clone_from(&update.row.coldkey);
+    candidate.serving = update.serving;
+    candidate.performance = update.performance;
+    candidate.confidence = update.confidence;
+    candidate.contested = update.contested;
+    candidate.stake = update.stake;
+    candidate.capacity = update.row.capacity;
+    candidate.reported_load_millionths = update.reported_load_millionths;
+    candidate.kinds.clone_from(&update.kinds);
+    candidate.last_seen = candidate.last_seen.max(update.last_seen);
+    candidate.report_period_millis = update.report_period_millis;
+}
+
+/// A miner that was not in the roster.
+fn newcomer(update: MinerUpdate, records: KindRecords) -> Candidate {
+    Candidate {
+        registration: update.row.id,
+        uid: update.row.uid,
+        hotkey: update.row.hotkey,
+        coldkey: update.row.coldkey,
+        serving: update.serving,
+        performance: update.performance,
+        confidence: update.confidence,
+        contested: update.contested,
+        stake: update.stake,
+        capacity: update.row.capacity,
+        reported_load_millionths: update.reported_load_millionths,
+        kinds: update.kinds,
+        live: update.row.live,
+        last_seen: update.last_seen,
+        report_period_millis: update.report_period_millis,
+        parked: 0,
+        record: update.row.record,
+        records,
+        contact: Contact::default(),
     }
 }
 
@@ -159,27 +233,10 @@ impl Handler<MinersChanged> for Distributor {
     fn handle(&mut self, MinersChanged(updates): MinersChanged, ctx: &mut Self::Context) {
         for update in updates {
             let id = update.row.id;
-            let known = self.roster.get(id);
-            let candidate = Candidate {
-                registration: id,
-                uid: update.row.uid,
-                hotkey: update.row.hotkey,
-                coldkey: update.row.coldkey,
-                serving: update.serving,
-                performance: update.performance,
-                confidence: update.confidence,
-                contested: update.contested,
-                stake: update.stake,
-                capacity: update.row.capacity,
-                reported_load_millionths: update.reported_load_millionths,
-                kinds: update.kinds,
-                live: known.map_or(update.row.live, |c| c.live),
-                last_seen: known.map_or(update.last_seen, |c| c.last_seen.max(update.last_seen)),
-                parked: known.map_or(0, |c| c.parked),
-                record: known.map_or(update.row.record, |c| c.record),
-                breaker: known.map(|c| c.breaker).unwrap_or_default(),
-            };
-            self.roster.put(candidate);
+            if self.roster.change(id, |c| hear(c, &update)).is_none() {
+                let records = self.wake(id);
+                self.roster.put(newcomer(update, records));
+            }
         }
         self.turn_soon(ctx);
     }
@@ -189,7 +246,9 @@ impl Handler<MinerRetired> for Distributor {
     type Result = ();
 
     fn handle(&mut self, MinerRetired(id): MinerRetired, _: &mut Self::Context) {
-        self.roster.remove(id);
+        if let Some(candidate) = self.roster.remove(id) {
+            self.rest(candidate);
+        }
     }
 }
 
@@ -198,10 +257,8 @@ impl Handler<Polling> for Distributor {
 
     fn handle(&mut self, polling: Polling, ctx: &mut Self::Context) {
         let now = self.deps.clock.now();
-        self.roster.change(polling.miner, |c| {
-            c.parked = polling.parked;
-            c.last_seen = c.last_seen.max(now);
-        });
+        self.roster.change(polling.miner, |c| c.parked = polling.parked);
+        self.heard(polling.miner, now);
         // Any contact may be the moment at which a miner that was left alone may try again.
         self.turn_soon(ctx);
     }
@@ -249,7 +306,7 @@ impl Handler<ViewMiners> for Distributor {
         {
             return MessageResult(cards.clone());
         }
-        let policy = &self.deps.config.selection;
+        let (policy, p50s) = (&self.deps.config.selection, self.records.paces.p50s());
         let card = |c: &Candidate| MinerCard {
             registration: c.registration,
             uid: c.uid,
@@ -257,11 +314,14 @@ impl Handler<ViewMiners> for Distributor {
             stake: c.stake,
             serving: c.serving,
             fresh: c.fresh(policy, now),
-            quarantined: matches!(c.breaker.gate(now), Gate::Open(_)),
+            quarantined: c.records.quarantined(now),
             live: c.live,
             capacity: c.capacity,
             parked: c.parked,
-            availability: c.availability(policy, now),
+            availability: {
+                let performance = c.records.blended_overall(c.performance, p50s);
+                c.availability(performance, policy, now)
+            },
             record: c.record,
             confidence: c.confidence,
             kinds: c.kinds.clone(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 
-use super::{Distributor, Open, Slot, Turn};
+use super::{Distributor, Open, SWEEP_LATE_MILLIS, Slot, Turn};
 use crate::actors::lease::{Brief, Held};
 use crate::actors::miner::Deliver;
 use crate::domain::ids::{LeaseToken, RegistrationId, TaskId};
@@ -52,6 +52,8 @@ impl Distributor {
             }
             let demand = Demand {
                 kind: &brief.task.kind,
+                index: brief.kind,
+                p50_millis: self.records.paces.p50_millis(brief.kind),
                 used: &open.used,
                 used_coldkeys: &open.used_coldkeys,
             };
@@ -66,7 +68,12 @@ impl Distributor {
             tracing::debug!(task.id = %id, slot, miner.registration = %miner,
                 explored = decision.explored, considered = ?decision.considered, "miner chosen");
             let Some(next) = attempt.checked_add(1) else { continue };
-            let fetched = self.reserve(miner);
+            let token = LeaseToken {
+                task: id,
+                slot: u16::try_from(slot).unwrap_or(u16::MAX),
+                attempt: next,
+            };
+            let fetched = self.reserve(miner, token, &brief, now);
             self.use_miner(open, miner);
             if let Some(entry) = open.slots.get_mut(slot) {
                 entry.0 = Slot::Reserved;
@@ -78,7 +85,7 @@ impl Distributor {
                 lease.offered_until(now, deadline)
             };
             grants.push(Grant {
-                slot: u16::try_from(slot).unwrap_or(u16::MAX),
+                slot: token.slot,
                 attempt: next,
                 holder: Holder::Miner(miner),
                 fetched,
@@ -89,8 +96,17 @@ impl Distributor {
     }
 
     /// Takes a place and, when one waits, a parked poll; whether there was one.
-    fn reserve(&mut self, miner: RegistrationId) -> bool {
+    fn reserve(
+        &mut self,
+        miner: RegistrationId,
+        token: LeaseToken,
+        brief: &Brief,
+        now: Millis,
+    ) -> bool {
+        // The sweep that ends the last lease may come a little late.
+        let deadline = brief.task.deadline.plus(SWEEP_LATE_MILLIS);
         let taken = self.roster.change(miner, |candidate| {
+            candidate.records.granted(brief.kind, token, deadline, now);
             candidate.live += 1;
             let waits = candidate.parked > 0;
             candidate.parked = candidate.parked.saturating_sub(1);
@@ -128,9 +144,9 @@ impl Distributor {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 tracing::warn!(task.id = %task, %error, "leases may not have been written");
-                grants.iter().filter_map(|g| g.holder.miner()).for_each(|miner| {
-                    self.reread_miner(miner, ctx);
-                });
+                for grant in grants {
+                    self.not_granted(task, brief, grant, ctx);
+                }
                 return self.reread(task, ctx);
             }
         };
@@ -142,15 +158,22 @@ impl Distributor {
                 Granted::Taken | Granted::NoRoom => {
                     surprised = true;
                     tracing::debug!(lease.token = %token, ?outcome, "a lease was refused");
-                    if let Some(miner) = grant.holder.miner() {
-                        self.reread_miner(miner, ctx);
-                    }
+                    self.not_granted(task, brief, grant, ctx);
                 }
             }
         }
         if surprised {
             self.reread(task, ctx);
         }
+    }
+
+    /// A lease does not live, as far as we know: the miner's row knows what it holds.
+    fn not_granted(&mut self, task: TaskId, brief: &Brief, grant: &Grant, ctx: &mut Context<Self>) {
+        let Some(miner) = grant.holder.miner() else { return };
+        let token = LeaseToken { task, slot: grant.slot, attempt: grant.attempt };
+        let now = self.deps.clock.now();
+        self.roster.change(miner, |c| c.records.ended(brief.kind, token, now));
+        self.reread_miner(miner, ctx);
     }
 
     /// A lease lives: keep it and hand it out.
@@ -162,9 +185,10 @@ impl Distributor {
         ctx: &mut Context<Self>,
     ) {
         metrics::counter!(crate::telemetry::LEASES_OPENED).increment(1);
+        let now = self.deps.clock.now();
         match self.slot_mut(token) {
             Some(slot) if slot.0 == Slot::Reserved => {
-                *slot = (Slot::Leased(grant.holder), grant.attempt);
+                *slot = (Slot::Leased(grant.holder, now), grant.attempt);
             }
             // Something else was heard of the slot first: the row knows what came last.
             Some(_) => self.reread(token.task, ctx),

@@ -69,6 +69,8 @@ pub struct MinerUpdate {
     pub reported_load_millionths: i64,
     /// Last mention.
     pub last_seen: Millis,
+    /// How often the validators that list it report, in milliseconds; 0 when not known.
+    pub report_period_millis: i64,
     /// Kinds that it claims.
     pub kinds: Vec<String>,
 }
@@ -101,6 +103,8 @@ pub struct Answered {
     pub token: LeaseToken,
     /// Who.
     pub holder: Holder,
+    /// From fetch to answer, in milliseconds.
+    pub elapsed_millis: i64,
     /// The task now.
     pub standing: Standing,
 }
@@ -115,10 +119,10 @@ pub struct LeaseLost(pub crate::store::Lost);
 #[rtype(result = "()")]
 pub struct Ended(pub Swept);
 
-/// A miner's response was scored.
+/// Miners' responses were scored: whose, of which kind, and how well.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Scored(pub Vec<(RegistrationId, Score)>);
+pub struct Scored(pub Vec<(RegistrationId, String, Score)>);
 
 /// Takes a task back.
 #[derive(Debug, Message)]
@@ -262,7 +266,7 @@ pub struct MinerCard {
     pub serving: bool,
     /// Whether it was mentioned lately.
     pub fresh: bool,
-    /// Whether its breaker keeps it from work.
+    /// Whether a breaker keeps it from some kind of work.
     pub quarantined: bool,
     /// Leases now.
     pub live: u32,
@@ -281,6 +285,41 @@ pub struct MinerCard {
     /// Last mention or contact.
     pub last_seen: Millis,
 }
+
+/// One miner's records, by kind; empty when it is not known.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<KindCard>")]
+pub struct ViewKinds(pub RegistrationId);
+
+/// How a miner is at one kind of work. All but the two totals is recent: decayed with each outcome.
+#[derive(Debug, Clone, Serialize)]
+pub struct KindCard {
+    /// The kind.
+    pub kind: String,
+    /// Leases answered, ever.
+    pub answered: u64,
+    /// Leases lost by its fault, ever.
+    pub failed: u64,
+    /// Share of leases answered, 0 to 1.
+    pub success_rate: Option<f64>,
+    /// Mean milliseconds from fetch to answer.
+    pub latency_ms: Option<i64>,
+    /// 95 % of its answers came within these milliseconds.
+    pub latency_p95_ms: Option<i64>,
+    /// Mean score, 0 to 1.
+    pub score: Option<f64>,
+    /// What ranks it, before it is blended with the verdict: 0 to 1.
+    pub performance: Option<f64>,
+    /// Outcomes behind these figures.
+    pub evidence: i64,
+    /// `closed`, `half_open` or `open`.
+    pub breaker: &'static str,
+}
+
+/// Writes all records that changed, as before a stop.
+#[derive(Debug, Message)]
+#[rtype(result = "StoreResult<()>")]
+pub struct Flush;
 
 /// Makes a turn.
 #[derive(Debug, Message)]

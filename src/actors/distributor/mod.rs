@@ -8,6 +8,7 @@ mod dispatch;
 mod estimate;
 mod messages;
 mod pull;
+pub(in crate::actors) mod record;
 mod submit;
 
 use std::collections::HashMap;
@@ -29,7 +30,10 @@ use crate::domain::queue::{self, ReadyQueue};
 use crate::domain::roster::Roster;
 use crate::domain::task::{SlotState, TaskState};
 use crate::domain::units::Millis;
-use crate::store::{Holder, TaskRecord};
+use crate::store::{Holder, KindRecordRow, TaskRecord};
+
+/// How late a sweep may find an expired lease, in milliseconds.
+const SWEEP_LATE_MILLIS: i64 = 2 * crate::domain::limits::SWEEP_MILLIS;
 
 /// A slot as the Distributor knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +42,8 @@ enum Slot {
     Queued(Millis),
     /// Chosen for; the lease is being written.
     Reserved,
-    /// Leased.
-    Leased(Holder),
+    /// Leased, since then.
+    Leased(Holder, Millis),
     /// Answered, given up or superseded.
     Over,
 }
@@ -70,6 +74,7 @@ pub struct Distributor {
     queue: ReadyQueue,
     open: HashMap<TaskId, Open>,
     durations: estimate::Durations,
+    records: record::Records,
     rng: StdRng,
     /// Whether a turn is on its way already.
     turn_due: bool,
@@ -79,16 +84,24 @@ pub struct Distributor {
 }
 
 impl Distributor {
-    /// A Distributor with the open tasks of the store; miners are announced to it afterwards.
+    /// A Distributor with the open tasks of the store and what is known of its miners, who are
+    /// announced to it afterwards.
     #[must_use]
-    pub fn new(deps: Arc<Deps>, tasks: Vec<TaskRecord>, seed: u64) -> Self {
+    pub fn new(
+        deps: Arc<Deps>,
+        tasks: Vec<TaskRecord>,
+        records: &[KindRecordRow],
+        seed: u64,
+    ) -> Self {
         let kinds = deps.kinds.iter().count();
+        let records = record::Records::new(&deps.kinds, records, deps.clock.now());
         let mut distributor = Self {
             deps,
             roster: Roster::default(),
             queue: ReadyQueue::default(),
             open: HashMap::new(),
             durations: estimate::Durations::new(kinds),
+            records,
             rng: StdRng::seed_from_u64(seed),
             turn_due: false,
             wakes_at: None,
@@ -111,7 +124,9 @@ impl Distributor {
         let slots = record.slots.iter().map(|row| {
             let slot = match (row.state, row.holder) {
                 (SlotState::Queued, _) => Slot::Queued(row.not_before),
-                (SlotState::Offered | SlotState::Running, Some(holder)) => Slot::Leased(holder),
+                (SlotState::Offered | SlotState::Running, Some(holder)) => {
+                    Slot::Leased(holder, row.granted_at.unwrap_or_default())
+                }
                 _ => Slot::Over,
             };
             (slot, row.attempt)
@@ -166,6 +181,7 @@ impl Distributor {
         let Some(open) = self.open.remove(&id) else { return };
         let task = &open.brief.task;
         self.queue.remove(open.brief.kind, queue::place(task.priority, task.created_at, id));
+        self.records.end(id, open.brief.kind);
         if state == TaskState::Done {
             let took = self.deps.clock.now().since(task.created_at);
             self.durations.note(open.brief.kind, took);
@@ -252,6 +268,7 @@ impl Actor for Distributor {
         metrics::gauge!(crate::telemetry::TASKS_OPEN).set(self.open.len() as f64);
         self.turn_soon(ctx);
         self.wake_later(ctx);
+        self.keep_records(ctx);
     }
 }
 

@@ -69,7 +69,7 @@ impl Distributor {
                 let (slot, attempt) = (grant.slot, grant.attempt);
                 let token = LeaseToken { task: assign.task, slot, attempt };
                 if let Some(slot) = self.slot_mut(token) {
-                    *slot = (Slot::Leased(grant.holder), attempt);
+                    *slot = (Slot::Leased(grant.holder, assign.now), attempt);
                 }
                 leases.push(token);
             }
@@ -90,19 +90,13 @@ impl Distributor {
     ) -> Option<LeaseToken> {
         token.or_else(|| {
             let slots = &self.open.get(&task)?.slots;
+            let holder = Holder::Validator(validator);
             let own = |entry: &(u16, &(Slot, u16))| {
-                entry.1.0 == Slot::Leased(Holder::Validator(validator))
+                matches!(entry.1.0, Slot::Leased(held, _) if held == holder)
             };
             let (slot, (_, attempt)) = (0_u16..).zip(slots).find(own)?;
             Some(LeaseToken { task, slot, attempt: *attempt })
         })
-    }
-}
-
-impl Distributor {
-    fn holds(&self, token: LeaseToken, holder: Holder) -> bool {
-        let slot = self.open.get(&token.task).and_then(|o| o.slots.get(usize::from(token.slot)));
-        slot == Some(&(Slot::Leased(holder), token.attempt))
     }
 }
 
@@ -113,7 +107,7 @@ impl Handler<PullAnswer> for Distributor {
         let PullAnswer { task, token, validator, respond } = answer;
         let (token, holder) =
             (self.pulled_token(task, token, validator), Holder::Validator(validator));
-        let live = token.filter(|token| self.holds(*token, holder));
+        let live = token.filter(|token| self.leases(*token, holder));
         let open = live.and_then(|token| self.open.get(&token.task));
         if let Some(lacks) = open.and_then(|o| o.brief.lacks(&self.deps.kinds, &respond.body)) {
             return Box::pin(actix::fut::ready(Ok(Outcome::Lacks(lacks))));
@@ -133,8 +127,11 @@ impl Handler<PullAnswer> for Distributor {
         };
         Box::pin(written.into_actor(self).map(move |outcome: StoreResult<_>, _, ctx| {
             let (token, responded) = outcome?;
-            if let (Some(token), Responded::Accepted { standing, .. }) = (token, &responded) {
-                ctx.notify(Answered { token, holder, standing: standing.clone() });
+            if let (Some(token), Responded::Accepted { elapsed_millis, standing }) =
+                (token, &responded)
+            {
+                let (elapsed_millis, standing) = (*elapsed_millis, standing.clone());
+                ctx.notify(Answered { token, holder, elapsed_millis, standing });
             }
             Ok(Outcome::Stored(responded))
         }))

@@ -81,7 +81,9 @@ impl Miner {
                 metrics::histogram!(crate::telemetry::ANSWER_SECONDS)
                     .record(*elapsed_millis as f64 / 1e3);
                 let (holder, standing) = (self.holder(), standing.clone());
-                self.deps.distributor().do_send(Answered { token, holder, standing });
+                let answered =
+                    Answered { token, holder, elapsed_millis: *elapsed_millis, standing };
+                self.deps.distributor().do_send(answered);
             }
             Responded::Same { .. } | Responded::Conflict | Responded::Lost => {
                 self.leases.remove(&token);

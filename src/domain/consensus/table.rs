@@ -14,6 +14,7 @@ use super::explain::{Explanation, explain};
 use super::input::{Applied, Ignored, Observation, Report, Restored, Standing, WhyIgnored};
 use super::merge::{ChainFacts, merge};
 use super::minutes::Minutes;
+use super::number::lower_median;
 use super::policy::ConsensusPolicy;
 use super::replay::VerdictInputs;
 use super::reputation::{ReputationState, close_round};
@@ -347,6 +348,22 @@ impl ReportTable {
     /// All verdicts, by uid.
     pub fn verdicts(&self) -> impl Iterator<Item = &Arc<Verdict>> {
         self.rows.values().filter_map(|row| row.verdict.as_ref())
+    }
+
+    /// How often those who list the miner report, in milliseconds: the weighted lower median of the
+    /// active validators' observed periods; `None` while none of them reported twice.
+    #[must_use]
+    pub fn report_period(&self, uid: MinerUid) -> Option<i64> {
+        let mentions = &self.rows.get(&uid)?.mentions;
+        let mut periods: Vec<_> = mentions
+            .iter()
+            .filter_map(|mention| {
+                let validator = self.validators.get(usize::from(mention.validator))?;
+                let lists = validator.base > 0 && !validator.leaves_out(mention.order);
+                Some((validator.shown_period(&self.policy).filter(|_| lists)?, validator.base))
+            })
+            .collect();
+        lower_median(&mut periods)
     }
 
     /// How the miner's verdict came about, with the votes and weights of now.

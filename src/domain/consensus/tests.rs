@@ -348,3 +348,31 @@ fn a_file_of_reports_is_merged_offline() {
     assert!(error.to_string().starts_with("report 0: `validator`"), "{error}");
     assert_eq!(offline("[]", MergeMode::Robust), Ok(OfflineMerge::default()));
 }
+
+#[test]
+fn the_report_period_shows_with_the_second_report_and_hasty_retries_do_not_hide_it() {
+    let mut net = Net::new();
+    let one = r#"[{"uid":1,"is_serving":true}]"#;
+    let one = one.replace("\"uid\":1", &format!("\"uid\":{}", M.0));
+    let period = |net: &mut Net| {
+        net.verdict();
+        net.table.report_period(M)
+    };
+    net.at(0).says(0, &one);
+    assert_eq!(period(&mut net), None);
+    net.at(1_000).says(0, &one);
+    assert_eq!(period(&mut net), Some(MINUTE), "a retry: no shorter than the shortest believed");
+    net.at(20 * MINUTE).says(0, &one);
+    assert_eq!(period(&mut net), Some(20 * MINUTE - 1_000));
+    net.at(40 * MINUTE).says(0, &one);
+    assert_eq!(period(&mut net), Some(20 * MINUTE - 1_000));
+    // A lone frequent reporter does not shorten what two slow ones show.
+    for at in [41, 42, 43] {
+        net.at(at * MINUTE).says(1, &one);
+    }
+    for at in [44, 64] {
+        net.at(at * MINUTE).says(2, &one);
+    }
+    net.at(64 * MINUTE).says(1, &one).says(0, &one);
+    assert_eq!(period(&mut net), Some(20 * MINUTE));
+}

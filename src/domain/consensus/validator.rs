@@ -110,6 +110,8 @@ pub(super) struct Validator {
     pub(super) is_active: bool,
     /// Frozen for the round.
     pub(super) period: i64,
+    /// As far as it showed one: from its second report on.
+    shown_period: Option<i64>,
     times: Vec<i64>,
     newest: Option<(SignedOrder, ReportId)>,
     /// The newest report that is not partial, and its epoch.
@@ -138,6 +140,7 @@ impl Validator {
             base: 0,
             is_active: false,
             period: policy.period_default,
+            shown_period: None,
             times: Vec::new(),
             newest: None,
             full: None,
@@ -155,6 +158,9 @@ impl Validator {
             if self.times.len() > TIMES_MAX {
                 self.times.remove(0);
             }
+            // The upper one of two middles: one hasty retry makes nobody a frequent reporter.
+            let gaps = self.gaps();
+            self.shown_period = gaps.get(gaps.len() / 2).copied();
         }
         if self.newest.is_none_or(|newest| newest.0 < order) {
             self.newest = Some((order, report.id));
@@ -227,14 +233,25 @@ impl Validator {
             Score::ONE
         };
         self.reputation = Score::clamped(self.standing.millionths() * earned.millionths() / ONE);
-        let pairs = self.times.iter().zip(self.times.iter().skip(1));
-        let mut gaps: Vec<i64> = pairs.map(|(a, b)| b.saturating_sub(*a) / 1_000_000).collect();
-        gaps.sort_unstable();
+        let gaps = self.gaps();
         let median = gaps.get(gaps.len().saturating_sub(1) / 2).copied();
         self.period = match median {
             Some(gap) if gaps.len() >= GAPS_MIN => gap.clamp(policy.period_min, policy.period_max),
             _ => policy.period_default,
         };
+    }
+
+    /// The gaps between its reports in milliseconds, sorted.
+    fn gaps(&self) -> Vec<i64> {
+        let pairs = self.times.iter().zip(self.times.iter().skip(1));
+        let mut gaps: Vec<i64> = pairs.map(|(a, b)| b.saturating_sub(*a) / 1_000_000).collect();
+        gaps.sort_unstable();
+        gaps
+    }
+
+    /// How often it reports, in milliseconds, as far as it showed that.
+    pub(super) fn shown_period(&self, policy: &ConsensusPolicy) -> Option<i64> {
+        self.shown_period.map(|gap| gap.clamp(policy.period_min, policy.period_max))
     }
 
     /// Whether its newest report was not judged yet.

@@ -24,12 +24,22 @@ fn miner(uid: u16) -> Candidate {
         last_seen: NOW,
         kinds: Vec::new(),
         parked: 0,
+        report_period_millis: 0,
         record: Record::default(),
-        breaker: Breaker::default(),
+        records: KindRecords::default(),
+        contact: Contact::default(),
     }
 }
 
-const DEMAND: Demand<'static> = Demand { kind: "tts", used: &[], used_coldkeys: &[] };
+const TTS: KindIndex = KindIndex(1);
+const DEMAND: Demand<'static> =
+    Demand { kind: "tts", index: TTS, p50_millis: Some(1_000), used: &[], used_coldkeys: &[] };
+
+/// A candidate that answered `n` tasks of the kind.
+fn known(mut candidate: Candidate, n: u32) -> Candidate {
+    (0..n).for_each(|_| candidate.records.change(TTS, |r| r.answered(Some(1_000))));
+    candidate
+}
 
 fn chosen(all: &[Candidate], demand: Demand<'_>, seed: u64) -> Option<usize> {
     let pool: Vec<_> = (0..all.len()).collect();
@@ -46,14 +56,14 @@ fn availability_is_the_documents_formula() {
     candidate.stake = Stake::from_tokens(500.0).unwrap();
     candidate.last_seen = NOW.plus(-policy.miner_timeout_millis / 2);
     candidate.confidence = Score::clamped(800_000);
-    let got = candidate.availability(&policy, NOW);
+    let got = candidate.availability(candidate.performance, &policy, NOW);
     assert_eq!(
         (got.performance, got.load, got.stake, got.recency, got.boost),
         (360_000, 240_000, 100_000, 50_000, 160_000)
     );
     assert_eq!(got.total, 910_000);
     candidate.contested = true;
-    assert_eq!(candidate.availability(&policy, NOW).boost, 0);
+    assert_eq!(candidate.availability(Score::ZERO, &policy, NOW).boost, 0);
 }
 
 #[test]
@@ -61,9 +71,9 @@ fn reported_load_is_a_floor_under_our_own() {
     let policy = SelectionPolicy::default();
     let mut candidate = miner(1);
     candidate.reported_load_millionths = 4 * ONE;
-    assert_eq!(candidate.availability(&policy, NOW).load, 60_000);
+    assert_eq!(candidate.availability(Score::ZERO, &policy, NOW).load, 60_000);
     candidate.live = 5;
-    assert_eq!(candidate.availability(&policy, NOW).load, 0);
+    assert_eq!(candidate.availability(Score::ZERO, &policy, NOW).load, 0);
 }
 
 #[test]
@@ -75,7 +85,7 @@ fn each_filter_names_its_reason() {
         change(&mut candidate);
         let used = [RegistrationId(Uuid::from_u128(99))];
         let coldkeys = [owner.clone()];
-        let demand = Demand { kind: "tts", used: &used, used_coldkeys: &coldkeys };
+        let demand = Demand { used: &used, used_coldkeys: &coldkeys, ..DEMAND };
         eligible(&candidate, demand, &policy, NOW)
     };
     assert_eq!(with(&|_| ()), Ok(()));
@@ -86,8 +96,34 @@ fn each_filter_names_its_reason() {
     assert_eq!(with(&|c| c.coldkey = Some(owner.clone())), Err(PassedOver::SameOwner));
     let on_task = |c: &mut Candidate| c.registration = RegistrationId(Uuid::from_u128(99));
     assert_eq!(with(&on_task), Err(PassedOver::OnTask));
-    let broken = |c: &mut Candidate| (0..3).for_each(|_| c.breaker.failed(NOW));
-    assert_eq!(with(&broken), Err(PassedOver::Quarantined));
+    let fails = |kind| {
+        move |c: &mut Candidate| (0..3).for_each(|_| c.records.change(kind, |r| r.failed(NOW)))
+    };
+    assert_eq!(with(&fails(TTS)), Err(PassedOver::Quarantined));
+    assert_eq!(with(&fails(KindIndex(0))), Ok(()), "another kind's breaker");
+}
+
+#[test]
+fn a_miner_of_slow_reporters_is_fresh_for_three_of_their_periods() {
+    let policy = SelectionPolicy::default();
+    let mut candidate = miner(0);
+    let fresh = |c: &Candidate, minutes: i64| c.fresh(&policy, NOW.plus(minutes * 60_000));
+    assert!(fresh(&candidate, 14) && !fresh(&candidate, 15));
+    candidate.report_period_millis = 60_000;
+    assert!(fresh(&candidate, 14) && !fresh(&candidate, 15));
+    candidate.report_period_millis = 20 * 60_000;
+    assert!(fresh(&candidate, 59) && !fresh(&candidate, 60));
+}
+
+#[test]
+fn performance_is_that_at_the_kind_of_the_task() {
+    let mut candidate = known(miner(0), 100);
+    candidate.performance = Score::ZERO;
+    assert!(candidate.performance_at(DEMAND).millionths() > 700_000);
+    let other = Demand { index: KindIndex(0), ..DEMAND };
+    assert_eq!(candidate.performance_at(other), Score::ZERO);
+    let faster = Demand { p50_millis: Some(250), ..DEMAND };
+    assert!(candidate.performance_at(faster) < candidate.performance_at(DEMAND));
 }
 
 #[test]
@@ -121,21 +157,16 @@ fn the_best_miner_leads_without_getting_everything() {
 #[test]
 fn a_zero_scored_miner_is_tried_now_and_then() {
     let mut all: Vec<_> = (0..5).map(miner).collect();
-    for candidate in &mut all {
-        candidate.record = Record { answered: 500, ..Record::default() };
-    }
+    all = all.into_iter().map(|candidate| known(candidate, 500)).collect();
+    all[2] = miner(2);
     all[2].performance = Score::ZERO;
-    all[2].record = Record::default();
     let tried = (0..2_000).filter(|&seed| chosen(&all, DEMAND, seed) == Some(2)).count();
     assert!(tried >= 60, "{tried}");
 }
 
 #[test]
 fn a_waiting_miner_goes_before_an_equal_one_that_does_not_wait() {
-    let mut all: Vec<_> = (0..3).map(miner).collect();
-    for candidate in &mut all {
-        candidate.record = Record { answered: 500, ..Record::default() };
-    }
+    let mut all: Vec<_> = (0..3).map(|n| known(miner(n), 500)).collect();
     all[1].parked = 1;
     assert!((0..100).all(|seed| chosen(&all, DEMAND, seed) == Some(1)));
 }
@@ -150,7 +181,7 @@ fn any_miner() -> impl Strategy<Value = Candidate> {
             candidate.last_seen = NOW.plus(-age);
             candidate.serving = serving;
             candidate.kinds = kinds;
-            (0..failures).for_each(|_| candidate.breaker.failed(NOW));
+            (0..failures).for_each(|_| candidate.records.change(TTS, |r| r.failed(NOW)));
             candidate
         })
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::tasks::{number, task_id};
-use crate::actors::distributor::ViewMiners;
+use crate::actors::distributor::{ViewKinds, ViewMiners};
 use crate::actors::lease::Held;
 use crate::actors::miner::{Find, Poll, Undelivered, Unpark};
 use crate::domain::ids::MinerUid;
@@ -107,6 +107,7 @@ pub(super) async fn view(web: Data<Web>, caller: MinerCaller, path: Path<String>
     let cards = web.distributor.send(ViewMiners).await?;
     let card = cards.iter().find(|card| card.registration == caller.entry.registration);
     let card = card.ok_or_else(|| ApiError::not_found("miner"))?;
+    let kinds = web.distributor.send(ViewKinds(card.registration)).await?;
     let millionths = |n: i64| n as f64 / 1e6;
     let parts = &card.availability;
     Ok(HttpResponse::Ok().json(json!({
@@ -132,6 +133,7 @@ pub(super) async fn view(web: Data<Web>, caller: MinerCaller, path: Path<String>
         "responses_scored": card.record.scored,
         "mean_score": (card.record.scored > 0)
             .then(|| millionths(card.record.score_sum / card.record.scored)),
+        "kinds": kinds,
         "last_seen": card.last_seen.rfc3339(),
     })))
 }

@@ -23,7 +23,7 @@ use super::error::{ApiError, ApiResult, Code};
 
 /// Every route, on one screen. Literal paths stand before patterns that would match them too.
 pub(super) fn table(app: &mut ServiceConfig) {
-    let routes: [(&str, (&str, Route)); 53] = [
+    let routes: [(&str, (&str, Route)); 54] = [
         // Operators
         ("/livez", probe(ops::livez)),
         ("/readyz", probe(ops::readyz)),
@@ -62,6 +62,7 @@ pub(super) fn table(app: &mut ServiceConfig) {
         ("/api/v1/miners/network-status", get(network::network_status)),
         ("/api/v1/miners/{uid}/tasks", get(miners::poll)),
         ("/api/v1/miners/{uid}/view", get(miners::view)),
+        ("/api/v1/miners/{uid}/stats", get(network::miner_stats)),
         ("/api/v1/miners/{uid}/consensus", get(network::consensus)),
         ("/api/v1/miners/{uid}/consensus/explain", get(network::explain)),
         // Validators

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::miners::uid;
 use crate::actors::consensus::{Explain, Overview, VerdictOf, VerdictsOf, ViewConsensus};
-use crate::actors::distributor::ViewMiners;
+use crate::actors::distributor::{ViewKinds, ViewMiners};
 use crate::domain::consensus::{Event, Step, ValidatorView};
 use crate::domain::limits::CONSENSUS_TIMEOUT_MINUTES;
 use crate::domain::units::{Millis, ONE};
@@ -107,6 +107,20 @@ pub(super) async fn explain(web: Data<Web>, _: AnyCaller, path: Path<String>) ->
     let explanation = explanation.ok_or_else(|| ApiError::not_found("miner"))?;
     Ok(HttpResponse::Ok().json(json!({
         "success": true, "miner_uid": uid, "explanation": explanation,
+    })))
+}
+
+/// `GET /miners/{uid}/stats`: what this server saw of a miner, by kind of work.
+pub(super) async fn miner_stats(web: Data<Web>, _: AnyCaller, path: Path<String>) -> ApiResult {
+    let uid = uid(&path)?;
+    let entry = web.directory.by_uid(uid).ok_or_else(|| ApiError::not_found("miner"))?;
+    let kinds = web.distributor.send(ViewKinds(entry.registration)).await?;
+    Ok(HttpResponse::Ok().json(json!({
+        "success": true,
+        "miner_uid": uid,
+        "hotkey": entry.hotkey,
+        "kinds": kinds,
+        "timestamp": web.clock.now().rfc3339(),
     })))
 }
 

@@ -229,6 +229,15 @@ impl Tables {
             line!(round = row.round, closed_at = row.closed_at, body = row.body.as_slice())
         });
         dump.table("round", rounds.collect());
+        let records = self.kind_records.values().map(|row| {
+            line!(
+                registration_id = row.registration.0,
+                kind = row.kind,
+                body = row.body,
+                updated_at = row.updated_at,
+            )
+        });
+        dump.table("miner_kind_record", records.collect());
         let files = self.files.values().map(|row| {
             line!(
                 id = row.id.0,

@@ -36,6 +36,7 @@ struct Tables {
     reports: BTreeMap<ReportId, ReportRow>,
     verdicts: BTreeMap<MinerUid, VerdictRow>,
     rounds: BTreeMap<i64, RoundRow>,
+    kind_records: BTreeMap<(RegistrationId, String), KindRecordRow>,
     tasks: BTreeMap<TaskId, TaskRecord>,
     responses: BTreeMap<(TaskId, u16), ResponseRow>,
     evaluations: BTreeMap<(TaskId, u16, ValidatorId), EvaluationRow>,
@@ -131,6 +132,10 @@ impl Store for ModelStore {
     }
     async fn close_round(&self, command: CloseRound) -> StoreResult<()> {
         self.tables().close_round(command);
+        Ok(())
+    }
+    async fn put_kind_records(&self, command: PutKindRecords) -> StoreResult<()> {
+        self.tables().put_kind_records(command);
         Ok(())
     }
     async fn put_file(&self, mut command: PutFile) -> StoreResult<()> {

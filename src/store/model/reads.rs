@@ -86,7 +86,12 @@ impl Tables {
         let replaced = replaced.map(|known| known.row.id).collect();
         let open = self.tasks.values().filter(|t| t.state == TaskState::Open);
         let newest = |&id| self.newest_reports(id, reports_since);
+        let known = |row: &&KindRecordRow| {
+            let registration = self.registrations.get(&row.registration);
+            registration.is_some_and(|known| known.row.closed_at.is_none())
+        };
         Loaded {
+            kind_records: self.kind_records.values().filter(known).cloned().collect(),
             registrations,
             replaced,
             validators: self.validators.values().cloned().collect(),

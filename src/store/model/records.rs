@@ -4,7 +4,9 @@
 use super::Tables;
 use crate::domain::ids::{Hotkey, ValidatorId};
 use crate::domain::units::Millis;
-use crate::store::{CloseRound, FileRow, KeyRow, Prune, ReportRow, RoundRow, ValidatorRow};
+use crate::store::{
+    CloseRound, FileRow, KeyRow, Prune, PutKindRecords, ReportRow, RoundRow, ValidatorRow,
+};
 
 impl Tables {
     /// A known hotkey keeps its id and may change its uid.
@@ -47,6 +49,12 @@ impl Tables {
         };
         let reports = self.reports.values();
         reports.filter(|r| r.signed_order == signed_order && signer(r)).cloned().collect()
+    }
+
+    /// The last record of a miner at a kind stands.
+    pub(super) fn put_kind_records(&mut self, PutKindRecords(rows): PutKindRecords) {
+        let keyed = rows.into_iter().map(|row| ((row.registration, row.kind.clone()), row));
+        self.kind_records.extend(keyed);
     }
 
     pub(super) fn put_file(&mut self, file: FileRow) {

@@ -184,6 +184,12 @@ impl Store for SqlStore {
         }
         self.commit(command).await
     }
+    async fn put_kind_records(&self, command: PutKindRecords) -> StoreResult<()> {
+        if command.0.is_empty() {
+            return Ok(());
+        }
+        self.commit(command).await
+    }
     async fn put_file(&self, command: PutFile) -> StoreResult<()> {
         self.commit(command).await
     }

@@ -254,6 +254,15 @@ pub(super) async fn load(db: &DatabaseConnection, since: Millis) -> StoreResult<
     let replaced = registrations.iter().filter(|row| closed.contains(&(row.netuid, row.uid)));
     let validators = e::validator::Entity::find().order_by_asc(e::validator::Column::Id);
     let verdicts = e::verdict::Entity::find().order_by_asc(e::verdict::Column::Uid);
+    let open = Query::select()
+        .column(e::registration::Column::Id)
+        .from(e::registration::Entity)
+        .and_where(e::registration::Column::ClosedAt.is_null())
+        .take();
+    let kind_records = e::miner_kind_record::Entity::find()
+        .filter(e::miner_kind_record::Column::RegistrationId.in_subquery(open))
+        .order_by_asc(e::miner_kind_record::Column::RegistrationId)
+        .order_by_asc(e::miner_kind_record::Column::Kind);
     let validators: Vec<_> =
         validators.all(db).await?.iter().map(row::validator).collect::<Result<_, _>>()?;
     let mut reports = Vec::new();
@@ -275,6 +284,7 @@ pub(super) async fn load(db: &DatabaseConnection, since: Millis) -> StoreResult<
             .into_iter()
             .map(row::verdict)
             .collect::<Result<_, _>>()?,
+        kind_records: kind_records.all(db).await?.into_iter().map(row::kind_record).collect(),
     })
 }
 

@@ -10,8 +10,8 @@ use super::dialect::{Batch, Cast, chunks};
 use super::writer::{RevokeKey, Waiting};
 use crate::domain::ids::ValidatorId;
 use crate::store::{
-    CloseRound, KeyRow, Prune, PutFile, PutReport, StoreError, StoreResult, ValidatorRow,
-    VerdictRow,
+    CloseRound, KeyRow, Prune, PutFile, PutKindRecords, PutReport, StoreError, StoreResult,
+    ValidatorRow, VerdictRow,
 };
 
 /// How hard reports are compressed: 1 is five times faster than 3 and nearly as small on JSON.
@@ -195,6 +195,31 @@ async fn put_verdicts(tx: &DatabaseTransaction, verdicts: Vec<VerdictRow>) -> St
         let mut newer = OnConflict::column(e::verdict::Column::Uid);
         newer.update_columns([e::verdict::Column::Round, e::verdict::Column::Body]);
         e::verdict::Entity::insert_many(rows).on_conflict(newer).exec_without_returning(tx).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn put_kind_records(
+    tx: &DatabaseTransaction,
+    waiting: &mut [Waiting<PutKindRecords, ()>],
+) -> StoreResult<()> {
+    use e::miner_kind_record::{ActiveModel, Column, Entity};
+    for waiting in waiting {
+        // As above: the last one of a miner and kind stands.
+        let rows = waiting.command.0.iter();
+        let last: BTreeMap<_, _> = rows.map(|row| ((row.registration, &row.kind), row)).collect();
+        for chunk in chunks(last.into_values().collect()) {
+            let rows = chunk.into_iter().map(|row| ActiveModel {
+                registration_id: Set(row.registration.0),
+                kind: Set(row.kind.clone()),
+                body: Set(row.body.clone()),
+                updated_at: Set(row.updated_at.0),
+            });
+            let mut newer = OnConflict::columns([Column::RegistrationId, Column::Kind]);
+            newer.update_columns([Column::Body, Column::UpdatedAt]);
+            Entity::insert_many(rows).on_conflict(newer).exec_without_returning(tx).await?;
+        }
+        waiting.answer(());
     }
     Ok(())
 }

@@ -14,9 +14,9 @@ use crate::domain::lease::HolderKind;
 use crate::domain::miner::Record;
 use crate::domain::units::{Millis, Score};
 use crate::store::{
-    AttemptRow, EvaluationRow, FileRow, Hash, Holder, KeyRow, NewTask, RegistrationRow, ReportRow,
-    ResponseRow, RoundRow, SlotRow, StoreError, StoreResult, TaskInput, TaskRecord, ValidatorRow,
-    VerdictRow,
+    AttemptRow, EvaluationRow, FileRow, Hash, Holder, KeyRow, KindRecordRow, NewTask,
+    RegistrationRow, ReportRow, ResponseRow, RoundRow, SlotRow, StoreError, StoreResult, TaskInput,
+    TaskRecord, ValidatorRow, VerdictRow,
 };
 
 /// A database error on a path where nothing can have been committed.
@@ -220,6 +220,15 @@ pub(super) fn file(row: e::file::Model) -> StoreResult<FileRow> {
         created_at: Millis(row.created_at),
         task: row.task_id.map(TaskId),
     })
+}
+
+pub(super) fn kind_record(row: e::miner_kind_record::Model) -> KindRecordRow {
+    KindRecordRow {
+        registration: RegistrationId(row.registration_id),
+        kind: row.kind,
+        body: row.body,
+        updated_at: Millis(row.updated_at),
+    }
 }
 
 pub(super) fn key(row: e::api_key::Model) -> StoreResult<KeyRow> {

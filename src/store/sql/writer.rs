@@ -153,6 +153,7 @@ jobs! {
     validators: KnowValidator(ValidatorRow) -> ValidatorId, |_: &ValidatorRow| Key::All;
     reports: PutReport(PutReport) -> (), |c: &PutReport| Key::Holder(c.report.id.0);
     rounds: CloseRound(CloseRound) -> (), |_: &CloseRound| Key::All;
+    kind_records: PutKindRecords(PutKindRecords) -> (), |_: &PutKindRecords| Key::All;
     files: PutFile(PutFile) -> (), |c: &PutFile| Key::Holder(c.file.id.0);
     keys: PutKey(KeyRow) -> (), |_: &KeyRow| Key::All;
     revocations: RevokeKey(RevokeKey) -> bool, |_: &RevokeKey| Key::All;
@@ -302,6 +303,7 @@ async fn apply(tx: &DatabaseTransaction, batch: &mut Batch, alone: bool) -> Stor
     records::know_validators(tx, &mut batch.validators).await?;
     records::put_reports(tx, &mut batch.reports).await?;
     records::close_rounds(tx, &mut batch.rounds).await?;
+    records::put_kind_records(tx, &mut batch.kind_records).await?;
     enqueue::run(tx, &mut batch.enqueues, alone).await?;
     lease::assign(tx, &mut batch.assigns, alone).await?;
     lease::fetch(tx, &mut batch.fetches).await?;

@@ -103,6 +103,7 @@ fn routes() -> Vec<(For, &'static str, String, Option<Value>)> {
         (For::Miners, "GET", "/api/v1/miners/0/view", None),
         (For::Known, "GET", "/api/v1/miners", None),
         (For::Known, "GET", "/api/v1/miners/network-status", None),
+        (For::Known, "GET", "/api/v1/miners/0/stats", None),
         (For::Known, "GET", "/api/v1/miners/0/consensus", None),
         (For::Known, "GET", "/api/v1/miners/0/consensus/explain", None),
         (For::Known, "GET", "/api/v1/validators", None),
@@ -130,7 +131,7 @@ fn routes() -> Vec<(For, &'static str, String, Option<Value>)> {
 }
 
 /// The routes that the server has: none may be missing in the table.
-const ROUTES: usize = 47;
+const ROUTES: usize = 48;
 
 fn check(route: &str, caller: As, allowed: bool, answer: &Answer) {
     let refused = [401, 403].contains(&answer.status);

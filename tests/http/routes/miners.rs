@@ -1,5 +1,7 @@
 //! `/api/v1/miners/{uid}/..` and `/api/v1/miner/{kind}/{id}`.
 
+use serde_json::json;
+
 use crate::support::{Call, TestApp, miner};
 
 #[tokio::test]
@@ -92,5 +94,57 @@ async fn a_configured_miners_uid_and_hotkey_are_facts_that_no_report_changes() {
     app.report(&[&m, &elsewhere]).await;
     assert!(app.leases(&m).await.is_empty());
     app.send_poll(&elsewhere, "").await.problem(403, "uid_mismatch");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn stats_show_what_we_saw_of_a_miner_by_kind_and_survive_a_restart() {
+    let mut app = TestApp::start().await;
+    let m = miner(0);
+    app.report(&[&m]).await;
+    let get = || Call::get("/api/v1/miners/0/stats");
+    let fresh = app.as_client(get()).await.ok();
+    assert_eq!((&fresh["miner_uid"], &fresh["kinds"]), (&json!(0), &json!([])));
+    for _ in 0..2 {
+        app.submit_tts(&[("redundancy", "1")]).await;
+        let lease = app.one_lease(&m).await;
+        app.advance(1_000);
+        app.answer(&m, &lease).await.ok();
+    }
+    // Three failures at another kind open the breaker of that kind alone.
+    let text = crate::support::TEXT.repeat(2);
+    let call = || Call::post("/api/v1/summarization").form(&[("text", &text), ("redundancy", "1")]);
+    for _ in 0..3 {
+        let task = app.as_client(call()).await.ok()["task_id"].clone();
+        let lease = app.one_lease(&m).await;
+        app.release(&m, &lease, "failed").await.ok();
+        app.cancel(task.as_str().unwrap()).await;
+    }
+    let stats = app.as_client(get()).await.ok();
+    let (tts, other) = (&stats["kinds"][0], &stats["kinds"][1]);
+    assert_eq!((&tts["kind"], &other["kind"]), (&json!("tts"), &json!("summarization")));
+    assert_eq!(
+        (&tts["answered"], &tts["failed"], &tts["evidence"]),
+        (&json!(2), &json!(0), &json!(1))
+    );
+    assert_eq!((&tts["success_rate"], &tts["breaker"]), (&json!(1.0), &json!("closed")));
+    let latency = tts["latency_ms"].as_i64().unwrap();
+    assert!((1_000..2_000).contains(&latency), "{stats}");
+    assert!(tts["latency_p95_ms"].as_i64().is_some_and(|p95| p95 >= 900), "{stats}");
+    assert_eq!(tts["score"], json!(null));
+    assert_eq!((&other["failed"], &other["breaker"]), (&json!(3), &json!("open")), "{stats}");
+    assert_eq!(other["success_rate"], 0.0);
+    assert_eq!(app.view(&m).await["kinds"].as_array().map(Vec::len), Some(2));
+
+    app.restart().await;
+
+    let again = app.as_client(get()).await.ok();
+    assert_eq!(again["kinds"], stats["kinds"], "latency and breaker survive");
+    let task = app.submit_tts(&[("redundancy", "1")]).await;
+    let lease = app.one_lease(&m).await;
+    assert_eq!(lease["task_id"], task, "it still gets the other kind");
+    app.answer(&m, &lease).await.ok();
+    app.as_client(Call::get("/api/v1/miners/7/stats")).await.problem(404, "not_found");
+    app.as_client(Call::get("/api/v1/miners/x/stats")).await.names("uid");
     app.finish().await;
 }

@@ -171,3 +171,35 @@ async fn too_many_reports_of_one_validator_are_told_when_to_come_back() {
     app.send_report(&validator(0), &statuses).await.ok();
     app.finish().await;
 }
+
+/// Real validators report every twenty minutes, longer than the documents' timeout.
+#[tokio::test]
+async fn a_miner_of_validators_that_report_every_twenty_minutes_does_not_flap() {
+    let app = TestApp::start().await;
+    let network = async || {
+        // Newer than any cached view.
+        app.advance(600);
+        let network = app.as_client(Call::get("/api/v1/miners/network-status")).await.ok();
+        let status = &network["network_status"];
+        (status["total_miners"].clone(), status["stale_miners_filtered"].clone())
+    };
+    // The period shows with the second report.
+    app.report(&[&miner(0)]).await;
+    app.advance(14 * 60_000);
+    assert_eq!(network().await, (json!(1), json!(0)));
+    app.advance(6 * 60_000);
+    for round in 0..4 {
+        app.report(&[&miner(0)]).await;
+        for minute in [0, 14, 4, 1] {
+            app.advance(minute * 60_000);
+            assert_eq!(network().await, (json!(1), json!(0)), "round {round}, +{minute}");
+        }
+        app.advance(60_000);
+    }
+    // Silent for three periods: stale. The next report brings it back.
+    app.advance(41 * 60_000);
+    assert_eq!(network().await.0, 0);
+    app.report(&[&miner(0)]).await;
+    assert_eq!(network().await, (json!(1), json!(0)));
+    app.finish().await;
+}

@@ -1,5 +1,6 @@
 //! Actors die and come back, or take the process with them.
 
+mod observed;
 mod respawn;
 mod singleton;
 

@@ -17,7 +17,7 @@ impl Handler<Die> for Miner {
     }
 }
 
-fn task(now: pithead::domain::units::Millis) -> NewTask {
+pub(super) fn task(now: pithead::domain::units::Millis) -> NewTask {
     NewTask {
         id: TaskId(uuid::Uuid::now_v7()),
         owner: "client".to_owned(),

@@ -46,6 +46,7 @@ delegate! {
     know_validator(row: ValidatorRow) -> ValidatorId;
     put_report(command: PutReport) -> ();
     close_round(command: CloseRound) -> ();
+    put_kind_records(command: PutKindRecords) -> ();
     put_file(command: PutFile) -> ();
     put_key(key: KeyRow) -> ();
     revoke_key(id: String, now: Millis) -> bool;

@@ -12,6 +12,7 @@ pub(super) async fn of(store: &SqlStore) -> Dump {
     table::<e::registration::Entity>(&mut dump, db).await;
     table::<e::validator::Entity>(&mut dump, db).await;
     table::<e::verdict::Entity>(&mut dump, db).await;
+    table::<e::miner_kind_record::Entity>(&mut dump, db).await;
     table::<e::task::Entity>(&mut dump, db).await;
     table::<e::slot::Entity>(&mut dump, db).await;
     table::<e::attempt::Entity>(&mut dump, db).await;

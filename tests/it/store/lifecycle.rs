@@ -160,6 +160,7 @@ async fn a_sweep_of_nothing_writes_nothing() {
         assert_eq!(store.sweep(sweep(at(secs))).await.unwrap(), Swept::default());
         assert_eq!(store.prune(nothing).await.unwrap(), 0);
         store.close_round(CloseRound::default()).await.unwrap();
+        store.put_kind_records(PutKindRecords(vec![])).await.unwrap();
     }
     assert_eq!(log(), before);
     store.sweep(sweep(at(120))).await.unwrap();

@@ -243,3 +243,12 @@ pub(super) async fn live(store: &dyn Store, n: u128) -> u32 {
 pub(super) async fn record(store: &dyn Store, n: u128) -> TaskRecord {
     store.task(task_id(n)).await.unwrap().unwrap()
 }
+
+pub(super) fn kind_record(n: u128, kind: &str, secs: i64) -> KindRecordRow {
+    KindRecordRow {
+        registration: registration_id(n),
+        kind: kind.to_owned(),
+        body: serde_json::json!({ "answered": secs, "latency": [1, secs] }),
+        updated_at: at(secs),
+    }
+}

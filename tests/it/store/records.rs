@@ -17,6 +17,7 @@ on_every_store!(
     a_track_record_is_kept_with_its_validator,
     rounds_are_found_newest_first,
     reports_are_found_by_signer_and_moment,
+    the_last_record_of_a_miner_at_a_kind_stands_while_it_is_registered,
     a_file_is_found_again,
     whoever_holds_or_held_a_lease_may_read_the_input,
     a_key_is_taken_back_once,
@@ -149,6 +150,28 @@ async fn reports_are_found_by_signer_and_moment(store: &dyn Store) {
     let found = store.reports_at(&known_validator(1).hotkey, 7).await.unwrap();
     assert_eq!(found, [puts[0].report.clone()]);
     assert_eq!(store.reports_at(&known_validator(3).hotkey, 7).await.unwrap(), []);
+}
+
+async fn the_last_record_of_a_miner_at_a_kind_stands_while_it_is_registered(store: &dyn Store) {
+    let kept = async || store.load(at(0)).await.unwrap().kind_records;
+    let put = async |rows: &[KindRecordRow]| {
+        store.put_kind_records(PutKindRecords(rows.to_vec())).await.unwrap();
+    };
+    for n in [1, 2] {
+        store.register(register(n, 2)).await.unwrap();
+    }
+    let row = kind_record;
+    put(&[row(2, "tts", 1), row(1, "tts", 1), row(1, "summarization", 1)]).await;
+    put(&[row(1, "tts", 2), row(1, "tts", 3), row(3, "tts", 3)]).await;
+    put(&[]).await;
+    let expected = [row(1, "summarization", 1), row(1, "tts", 3), row(2, "tts", 1)];
+    assert_eq!(kept().await, expected, "and none of a miner that is not registered");
+    let successor = Register { id: registration_id(4), hotkey: hotkey("other"), ..register(1, 2) };
+    store.register(successor).await.unwrap();
+    assert_eq!(kept().await, [row(2, "tts", 1)]);
+    let many: Vec<_> = (0..300).map(|n| row(2, &format!("kind{n}"), 4)).collect();
+    put(&many).await;
+    assert_eq!(kept().await.len(), 301);
 }
 
 async fn a_file_is_found_again(store: &dyn Store) {

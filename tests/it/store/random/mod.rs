@@ -75,6 +75,7 @@ commands!(
     evaluate(Evaluate),
     register(Register),
     put_report(PutReport),
+    put_kind_records(PutKindRecords),
     put_file(PutFile),
     prune(Prune),
 );

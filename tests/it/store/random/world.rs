@@ -227,7 +227,7 @@ impl World {
 
     fn record(&mut self) -> Command {
         let n = u128::from(self.dice.small(4));
-        match 2 + self.dice.below(8) {
+        match 2 + self.dice.below(9) {
             2 => Command::Validator(ValidatorRow { uid: self.dice.small(9), ..known_validator(n) }),
             3 | 4 => {
                 self.new += 1;
@@ -263,6 +263,13 @@ impl World {
                     expires_at,
                     revoked_at: None,
                 })
+            }
+            9 => {
+                let rows = (0..self.dice.small(4)).map(|_| {
+                    let kind = format!("kind{}", self.dice.below(2));
+                    kind_record(u128::from(self.dice.small(4)), &kind, self.secs)
+                });
+                Command::PutKindRecords(PutKindRecords(rows.collect()))
             }
             8 => Command::Revoke(n.to_string(), self.now()),
             _ => {
