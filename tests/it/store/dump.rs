@@ -23,12 +23,17 @@ pub(super) async fn of(store: &SqlStore) -> Dump {
     table::<e::api_key::Entity>(&mut dump, db).await;
     table::<e::replay::Entity>(&mut dump, db).await;
     table::<e::idempotency::Entity>(&mut dump, db).await;
-    // Reports are compressed; what counts is what was compressed.
+    // Reports and minutes are compressed; what counts is what was compressed.
     let reports = e::report::Entity::find().all(db).await.unwrap().into_iter().map(|mut report| {
         report.body = zstd::decode_all(report.body.as_slice()).unwrap();
         line::<e::report::Entity>(&report)
     });
     dump.table("report", reports.collect());
+    let rounds = e::round::Entity::find().all(db).await.unwrap().into_iter().map(|mut round| {
+        round.body = zstd::decode_all(round.body.as_slice()).unwrap();
+        line::<e::round::Entity>(&round)
+    });
+    dump.table("round", rounds.collect());
     dump
 }
 
