@@ -43,16 +43,16 @@ enum Command {
 #[derive(Debug, Args)]
 struct Common {
     /// Folder of the database, the files and the server's key.
-    #[arg(long, env = "PITHEAD_DATA", value_name = "DIR")]
+    #[arg(long, global = true, env = "PITHEAD_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
     /// Configuration file (TOML).
-    #[arg(long, env = "PITHEAD_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "PITHEAD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// `postgres://..` or `sqlite:<path>`; SQLite in the data folder when absent.
-    #[arg(long, env = "PITHEAD_DATABASE", value_name = "URL")]
+    #[arg(long, global = true, env = "PITHEAD_DATABASE", value_name = "URL")]
     database: Option<String>,
     /// Log filter, such as `info` or `warn,pithead=debug`.
-    #[arg(long, env = "PITHEAD_LOG", value_name = "FILTER")]
+    #[arg(long, global = true, env = "PITHEAD_LOG", value_name = "FILTER")]
     log: Option<String>,
 }
 
