@@ -45,6 +45,8 @@ pub struct Model {
     pub created_at: i64,
     /// Must have ended by then, Unix ms.
     pub deadline: i64,
+    /// The failed task of which this is another try.
+    pub retry_of: Option<Uuid>,
     /// First answer, Unix ms.
     pub first_response_at: Option<i64>,
     /// Ended, Unix ms.

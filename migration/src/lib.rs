@@ -8,6 +8,7 @@ mod m20261121_000001_main_job;
 mod m20261121_000002_indexes_by_moment;
 mod m20261121_000003_kind_records;
 mod m20261121_000004_rounds;
+mod m20261121_000005_retry;
 
 /// All migrations, in order.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000002_indexes_by_moment::Migration),
             Box::new(m20261121_000003_kind_records::Migration),
             Box::new(m20261121_000004_rounds::Migration),
+            Box::new(m20261121_000005_retry::Migration),
         ]
     }
 }

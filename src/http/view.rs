@@ -39,6 +39,7 @@ pub(super) fn task(record: &TaskRecord, directory: &Directory) -> Value {
         "finished_at": time(record.finished_at),
         "redundancy": task.slots,
         "best_slot": record.best_slot,
+        "retry_of": task.retry_of,
         "progress": {
             "assigned_miners": assigned,
             "miner_responses": record.answered,

@@ -114,6 +114,8 @@ pub struct NewTask {
     pub created_at: Millis,
     /// Must have ended by then.
     pub deadline: Millis,
+    /// The failed task of which this is another try.
+    pub retry_of: Option<TaskId>,
 }
 
 /// A key under which a request may be repeated.

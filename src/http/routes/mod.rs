@@ -23,7 +23,7 @@ use super::error::{ApiError, ApiResult, Code};
 
 /// Every route, on one screen. Literal paths stand before patterns that would match them too.
 pub(super) fn table(app: &mut ServiceConfig) {
-    let routes: [(&str, (&str, Route)); 54] = [
+    let routes: [(&str, (&str, Route)); 55] = [
         // Operators
         ("/livez", probe(ops::livez)),
         ("/readyz", probe(ops::readyz)),
@@ -46,6 +46,7 @@ pub(super) fn table(app: &mut ServiceConfig) {
         ("/api/v1/tasks/completed", get(validators::completed)),
         ("/api/v1/tasks/{id}", get(tasks::show)),
         ("/api/v1/tasks/{id}", delete(tasks::cancel)),
+        ("/api/v1/tasks/{id}/retry", post(tasks::retry)),
         ("/api/v1/task/{id}/status", get(tasks::status)),
         ("/api/v1/task/{id}/responses", get(tasks::responses)),
         ("/api/v1/files", post(files::upload)),

@@ -115,6 +115,7 @@ pub(super) async fn order(
         run_millis: kind.run_secs * SECOND,
         created_at: now,
         deadline: now.plus(wish.deadline_secs * SECOND),
+        retry_of: None,
     };
     let submit = Submit { task, completion: wish.completion, idempotency, nonce };
     Ok((id, web.distributor.send(submit).await??))

@@ -6,15 +6,17 @@ use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
-use crate::actors::distributor::{CancelTask, Watch, Watched};
+use super::submit::{answer, idempotency_key};
+use crate::actors::distributor::{CancelTask, Submit, Watch, Watched};
 use crate::domain::ids::TaskId;
 use crate::domain::limits::{PAGE_MAX, WAIT_SECS_MAX};
-use crate::domain::task::{TaskState, TaskStatus};
+use crate::domain::task::{Completion, TaskState, TaskStatus};
 use crate::http::auth::ClientCaller;
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::{Web, view};
-use crate::store::{Cancelled, TaskPage, TaskRecord};
+use crate::store::{Cancelled, Idempotency, NewTask, TaskPage, TaskRecord};
 
 /// A task id from a path; what is no id is no task.
 pub(super) fn task_id(text: &str) -> ApiResult<TaskId> {
@@ -168,6 +170,52 @@ pub(super) async fn responses(web: Data<Web>, caller: ClientCaller, id: Path<Str
         "best_slot": record.best_slot,
         "responses": shown,
     })))
+}
+
+/// `POST /tasks/{id}/retry`: a task that failed, expired or was cancelled, once more as a new one
+/// with the same input and wishes, and as much time.
+pub(super) async fn retry(
+    web: Data<Web>,
+    caller: ClientCaller,
+    request: HttpRequest,
+    id: Path<String>,
+) -> ApiResult {
+    let record = own(&web, &caller, &id).await?;
+    if !matches!(record.state, TaskState::Failed | TaskState::Expired | TaskState::Cancelled) {
+        return Err(ApiError::new(
+            Code::Conflict,
+            format!(
+                "only what failed, expired or was cancelled is tried again; this task is `{}`",
+                record.status()
+            ),
+        ));
+    }
+    let (old, now) = (record.task, web.clock.now());
+    let idempotency = idempotency_key(&request)?.map(|key| Idempotency {
+        key,
+        body_hash: Sha256::digest(format!("retry {}", old.id)).into(),
+    });
+    let completion = match old.enough {
+        1 if old.slots > 1 => Completion::First,
+        enough if enough < old.slots => Completion::Quorum(enough),
+        _ => Completion::All,
+    };
+    let (new, wished) = (TaskId(uuid::Uuid::now_v7()), old.slots);
+    let task = NewTask {
+        id: new,
+        created_at: now,
+        deadline: now.plus(old.deadline.since(old.created_at)),
+        retry_of: Some(old.id),
+        ..old
+    };
+    let submit = Submit { task, completion, idempotency, nonce: caller.nonce };
+    let submitted = web.distributor.send(submit).await??;
+    let mut told = answer(&web, new, wished, submitted).await?;
+    let place = format!("/api/v1/tasks/{}", told["task_id"].as_str().unwrap_or_default());
+    if let Value::Object(fields) = &mut told {
+        fields.insert("retry_of".to_owned(), json!(id.as_str()));
+    }
+    Ok(HttpResponse::Created().insert_header(("location", place)).json(told))
 }
 
 /// `DELETE /tasks/{id}`.

@@ -307,6 +307,7 @@ fn task_line(record: &TaskRecord) -> String {
         run_millis = task.run_millis,
         created_at = task.created_at,
         deadline = task.deadline,
+        retry_of = task.retry_of.map(|id| id.0),
         first_response_at = record.first_response_at,
         finished_at = record.finished_at,
         best_slot = record.best_slot,

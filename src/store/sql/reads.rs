@@ -217,11 +217,12 @@ pub(super) async fn file_is_assigned(
     Ok(db.query_one_raw(statement(db, text, values)).await?.is_some())
 }
 
-/// Whether a sweep would find anything: one look into each partial index.
+/// Whether a sweep would find anything: one look into each partial index. Without an order, a
+/// planner that knows little of a table would rather walk it until it finds one.
 pub(super) async fn anything_due(db: &DatabaseConnection, now: Millis) -> StoreResult<bool> {
     for text in [
-        "SELECT 1 FROM slot WHERE expires_at <= $1 LIMIT 1",
-        "SELECT 1 FROM task WHERE finished_at IS NULL AND deadline <= $1 LIMIT 1",
+        "SELECT 1 FROM slot WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1",
+        "SELECT 1 FROM task WHERE finished_at IS NULL AND deadline <= $1 ORDER BY deadline LIMIT 1",
     ] {
         if db.query_one_raw(statement(db, text, [now.0.into()])).await?.is_some() {
             return Ok(true);
@@ -233,10 +234,13 @@ pub(super) async fn anything_due(db: &DatabaseConnection, now: Millis) -> StoreR
 /// Whether there is anything to forget.
 pub(super) async fn anything_old(db: &DatabaseConnection, prune: Prune) -> StoreResult<bool> {
     for (text, before) in [
-        ("SELECT 1 FROM replay WHERE seen_at < $1 LIMIT 1", prune.nonces),
-        ("SELECT 1 FROM idempotency WHERE created_at < $1 LIMIT 1", prune.idempotency),
-        ("SELECT 1 FROM report WHERE received_at < $1 LIMIT 1", prune.reports),
-        ("SELECT 1 FROM round WHERE closed_at < $1 LIMIT 1", prune.reports),
+        ("SELECT 1 FROM replay WHERE seen_at < $1 ORDER BY seen_at LIMIT 1", prune.nonces),
+        (
+            "SELECT 1 FROM idempotency WHERE created_at < $1 ORDER BY created_at LIMIT 1",
+            prune.idempotency,
+        ),
+        ("SELECT 1 FROM report WHERE received_at < $1 ORDER BY received_at LIMIT 1", prune.reports),
+        ("SELECT 1 FROM round WHERE closed_at < $1 ORDER BY closed_at LIMIT 1", prune.reports),
     ] {
         if db.query_one_raw(statement(db, text, [before.0.into()])).await?.is_some() {
             return Ok(true);

@@ -138,6 +138,7 @@ pub(super) fn task(row: e::task::Model) -> StoreResult<TaskRecord> {
             run_millis: row.run_millis,
             created_at: Millis(row.created_at),
             deadline: Millis(row.deadline),
+            retry_of: row.retry_of.map(TaskId),
         },
     })
 }

@@ -34,6 +34,7 @@ pub(super) fn task(now: pithead::domain::units::Millis) -> NewTask {
         run_millis: 60_000,
         created_at: now,
         deadline: now.plus(600_000),
+        retry_of: None,
     }
 }
 

@@ -82,6 +82,7 @@ pub(super) fn task(n: u128, slots: u16) -> NewTask {
         run_millis: 120_000,
         created_at: at(0),
         deadline: at(3_600),
+        retry_of: None,
     }
 }
 
