@@ -21,9 +21,12 @@ use actix_web::{
 
 use super::error::{ApiError, ApiResult, Code};
 
-/// Every route, on one screen. Literal paths stand before patterns that would match them too.
-pub(super) fn table(app: &mut ServiceConfig) {
-    let routes: [(&str, (&str, Route)); 55] = [
+/// A path with its method and handler.
+type Entry = (&'static str, (&'static str, Route));
+
+/// Routes of operators and clients. Literal paths stand before patterns that would match them too.
+fn for_clients() -> Vec<Entry> {
+    vec![
         // Operators
         ("/livez", probe(ops::livez)),
         ("/readyz", probe(ops::readyz)),
@@ -52,6 +55,17 @@ pub(super) fn table(app: &mut ServiceConfig) {
         ("/api/v1/files", post(files::upload)),
         ("/api/v1/files/{id}", get(files::show)),
         ("/api/v1/files/{id}/download", get(files::download)),
+        // Clients that speak OpenAI
+        ("/v1/models", get(openai::models)),
+        ("/v1/models/{id}", get(openai::model)),
+        ("/v1/audio/transcriptions", post(openai::transcriptions)),
+        ("/v1/audio/speech", post(openai::speech)),
+    ]
+}
+
+/// Routes of miners and validators.
+fn for_workers() -> Vec<Entry> {
+    vec![
         // Miners
         ("/api/v1/miner/response", post(responses::respond)),
         ("/api/v1/miner/files", post(files::upload_result)),
@@ -78,14 +92,14 @@ pub(super) fn table(app: &mut ServiceConfig) {
         ("/api/v1/validator/evaluation", post(validators::evaluate)),
         ("/api/v1/validator/{uid}/evaluated_tasks", get(validators::evaluated)),
         ("/api/v1/kinds", get(network::kinds)),
-        // Clients that speak OpenAI
-        ("/v1/models", get(openai::models)),
-        ("/v1/models/{id}", get(openai::model)),
-        ("/v1/audio/transcriptions", post(openai::transcriptions)),
-        ("/v1/audio/speech", post(openai::speech)),
         // Last, since its first part is a pattern.
         ("/api/v1/{kind}/{id}/result", get(tasks::result)),
-    ];
+    ]
+}
+
+/// Puts every route into the application.
+pub(super) fn table(app: &mut ServiceConfig) {
+    let routes = for_clients().into_iter().chain(for_workers());
     // Methods of one path share one resource, so that the others get 405.
     let mut resources: Vec<(&str, Vec<&str>, actix_web::Resource)> = Vec::new();
     for (path, (method, route)) in routes {
