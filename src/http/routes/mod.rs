@@ -33,6 +33,7 @@ fn for_clients() -> Vec<Entry> {
         ("/metrics", get(ops::metrics)),
         ("/api/v1/health", get(ops::health)),
         ("/api/v1/identity", get(ops::identity)),
+        ("/api/v1/admin/drain", post(ops::drain)),
         ("/api/v1/admin/keys", get(ops::list_keys)),
         ("/api/v1/admin/keys", post(ops::create_key)),
         ("/api/v1/admin/keys/{id}", delete(ops::revoke_key)),

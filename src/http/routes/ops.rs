@@ -86,6 +86,24 @@ pub(super) async fn identity(web: Data<Web>) -> HttpResponse {
     }))
 }
 
+/// `POST /admin/drain`: takes no new tasks, or takes them again. What is open goes on.
+pub(super) async fn drain(
+    web: Data<Web>,
+    admin: Admin,
+    request: HttpRequest,
+    Body(body): Body,
+) -> ApiResult {
+    let mut fields = Fields::read(&request, &body)?;
+    let draining = fields.flag("draining");
+    let draining = fields.finish("draining", draining)?;
+    web.draining.store(draining, Ordering::Relaxed);
+    tracing::info!(draining, by = admin.name, "new tasks are refused, or taken again");
+    let queue = web.distributor.send(ViewQueue).await?;
+    Ok(HttpResponse::Ok().json(json!({
+        "success": true, "draining": draining, "open_tasks": queue.open_tasks,
+    })))
+}
+
 /// `POST /admin/keys`: makes a key; its text is shown this once.
 pub(super) async fn create_key(
     web: Data<Web>,

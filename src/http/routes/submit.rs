@@ -1,5 +1,7 @@
 //! Clients hand tasks in.
 
+use std::sync::atomic::Ordering;
+
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
@@ -81,6 +83,21 @@ pub(super) fn known_kind<'w>(web: &'w Web, name: &str) -> ApiResult<&'w TaskKind
     web.kinds.find(name).map(|(_, kind)| kind).ok_or_else(unknown)
 }
 
+/// Whether new tasks are taken.
+///
+/// # Errors
+/// 503 while the server is drained.
+pub(super) fn takes_tasks(web: &Web) -> ApiResult<()> {
+    match web.draining.load(Ordering::Relaxed) {
+        true => Err(ApiError::new(
+            Code::Full,
+            "the server finishes its work and takes no new tasks for now",
+        )
+        .retry_after(30)),
+        false => Ok(()),
+    }
+}
+
 /// Keeps the input and hands the task in.
 ///
 /// # Errors
@@ -94,6 +111,7 @@ pub(super) async fn order(
     wish: Wish,
     material: Material,
 ) -> ApiResult<(TaskId, Submitted)> {
+    takes_tasks(web)?;
     let now = web.clock.now();
     let id = TaskId(uuid::Uuid::now_v7());
     let (input, input_hash) = input(web, caller, kind, wish.text.clone(), material).await?;

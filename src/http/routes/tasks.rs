@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::submit::{answer, idempotency_key};
+use super::submit::{answer, idempotency_key, takes_tasks};
 use crate::actors::distributor::{CancelTask, Submit, Watch, Watched};
 use crate::domain::ids::TaskId;
 use crate::domain::limits::{PAGE_MAX, WAIT_SECS_MAX};
@@ -180,6 +180,7 @@ pub(super) async fn retry(
     request: HttpRequest,
     id: Path<String>,
 ) -> ApiResult {
+    takes_tasks(&web)?;
     let record = own(&web, &caller, &id).await?;
     if !matches!(record.state, TaskState::Failed | TaskState::Expired | TaskState::Cancelled) {
         return Err(ApiError::new(

@@ -76,6 +76,7 @@ fn routes() -> Vec<(For, &'static str, String, Option<Value>)> {
         (For::Everybody, "GET", "/api/v1/health", None),
         (For::Everybody, "GET", "/api/v1/identity", None),
         (For::Admins, "GET", "/api/v1/admin/keys", None),
+        (For::Admins, "POST", "/api/v1/admin/drain", none()),
         (For::Admins, "POST", "/api/v1/admin/keys", none()),
         (For::Admins, "DELETE", "/api/v1/admin/keys/nonsense", None),
         (For::Clients, "POST", "/api/v1/transcription", none()),

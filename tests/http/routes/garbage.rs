@@ -110,6 +110,9 @@ fn takers(open: &str, lease: &str, done: &str) -> Vec<Taker> {
     let sound = |name| Some(Part::file(name, "a.wav", "audio/wav", audio().leak()));
     let any = json!({ "task_type": "tts", "text": TEXT });
     take(By::Client, "/api/v1/tasks", any.clone(), &["task_type", "text"], WISH, None);
+    let flowing = json!({ "draining": false });
+    let fields = &[("draining", Flag)];
+    take(By::Admin, "/api/v1/admin/drain", flowing, &["draining"], fields, None);
     // Nothing of its body is read; only what failed is tried again, and that has a test of its own.
     take(By::Client, "/api/v1/tasks/{id}/retry", json!({}), &[], &[], None);
     take(By::Client, "/api/v1/tasks/batch", json!({ "tasks": [any] }), &["tasks"], &[], None);

@@ -1,6 +1,8 @@
 //! Probes, unknown routes and wrong methods.
 
-use crate::support::{Call, TestApp, Who, text};
+use serde_json::json;
+
+use crate::support::{Call, TEXT, TestApp, Who, miner, text};
 
 #[tokio::test]
 async fn probes_answer_everybody() {
@@ -80,4 +82,31 @@ async fn unknown_routes_are_404_and_wrong_methods_405_with_those_that_work() {
         allowed.sort_unstable();
         assert_eq!(told, allowed, "{method} {target}");
     }
+}
+
+#[tokio::test]
+async fn a_drained_server_ends_its_work_and_takes_none() {
+    let app = TestApp::start().await;
+    let miner = miner(0);
+    app.report(&[&miner]).await;
+    let open = app.submit_tts(&[("redundancy", "1")]).await;
+    let drain = |draining: bool| {
+        let call = Call::post("/api/v1/admin/drain").json(&json!({ "draining": draining }));
+        app.send(Who::Bearer(&app.admin), call)
+    };
+    let told = drain(true).await.ok();
+    assert_eq!((&told["draining"], &told["open_tasks"]), (&json!(true), &json!(1)));
+    let text = json!({ "task_type": "tts", "text": TEXT });
+    app.as_client(Call::post("/api/v1/tasks").json(&text)).await.problem(503, "full");
+    app.as_client(Call::get("/readyz")).await.problem(503, "full");
+    let batch = Call::post("/api/v1/tasks/batch").json(&json!({ "tasks": [text] }));
+    assert_eq!(app.as_client(batch).await.ok()["results"][0]["code"], "full");
+    let lease = app.one_lease(&miner).await;
+    app.answer(&miner, &lease).await.ok();
+    app.until(&open, "done").await;
+    drain(false).await.ok();
+    app.as_client(Call::post("/api/v1/tasks").json(&text)).await.is(201);
+    app.as_client(Call::get("/readyz")).await.ok();
+    assert_eq!(app.forgive(), 2);
+    app.finish().await;
 }
