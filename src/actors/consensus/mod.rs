@@ -127,6 +127,10 @@ impl ConsensusSupervisor {
     pub fn new(deps: Arc<Deps>, loaded: Loaded) -> Self {
         let now = deps.clock.now();
         let mut table = ReportTable::new(deps.config.consensus.clone());
+        for row in &loaded.validators {
+            let (hotkey, uid) = (row.hotkey.clone(), Some(row.uid));
+            table.set_standing(Standing { hotkey, uid, stake: None, reputation: Score::ONE });
+        }
         for (hotkey, uid, stake) in deps.config.hotkeys(Role::Validator) {
             let (uid, stake, reputation) = (Some(uid), Some(stake), Score::ONE);
             table.set_standing(Standing { hotkey, uid, stake, reputation });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Call, TestApp, miner, status, validator, wait_for};
+use crate::support::{Call, TestApp, Who, miner, status, validator, wait_for};
 
 const ROUND: i64 = 60_000;
 
@@ -138,5 +138,25 @@ async fn a_liar_is_quarantined_with_its_reason_and_stays_so_over_a_restart() {
     }
     let verdict = app.as_client(Call::get("/api/v1/miners/0/consensus")).await.ok();
     assert_eq!(verdict["consensus_status"]["performance_score"], 0.9, "{verdict}");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validator_that_no_configuration_names_keeps_its_uid_over_a_restart() {
+    let mut app = TestApp::with(|config| config.auth.dev = true).await;
+    for (uid, hotkey) in [(31, "somebody"), (32, "somebody-else")] {
+        let report = json!({
+            "validator_uid": uid, "epoch": 1, "miner_statuses": [status(&miner(0))],
+        });
+        let call = Call::post("/api/v1/validators/miner-status").json(&report);
+        app.send(Who::Nobody, call.header("x-dev-hotkey", hotkey)).await.ok();
+    }
+    let names = async |app: &TestApp| {
+        let verdict = app.send(Who::Nobody, Call::get("/api/v1/miners/0/consensus")).await.ok();
+        verdict["consensus_status"]["consensus_validators"].clone()
+    };
+    assert_eq!(names(&app).await, json!([31, 32]));
+    app.restart().await;
+    assert_eq!(names(&app).await, json!([31, 32]));
     app.finish().await;
 }
