@@ -14,7 +14,7 @@ use crate::domain::ids::MinerUid;
 use crate::domain::report::{MinerStatus, ReportLimits, parse_statuses};
 use crate::domain::units::{Millis, ONE};
 use crate::store::sql::SqlStore;
-use crate::store::{Store, StoreError, StoreResult};
+use crate::store::{RoundRow, Store, StoreError, StoreResult};
 
 /// Show what was decided, and why.
 #[derive(Debug, Args)]
@@ -38,6 +38,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List what happened to validators, newest first, one JSON object a line.
+    Events {
+        /// Lines at most.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
 }
 
 /// Rounds read at once on the way to the one in which the verdict last changed.
@@ -47,7 +53,14 @@ impl Inspect {
     pub(super) async fn run(self) -> Result<(), AppError> {
         let config = self.common.load()?;
         let store = look_into(&config, &config.data_dir).await?;
-        let Command::Verdict { uid, round, json } = self.command;
+        let (uid, round, json) = match self.command {
+            Command::Verdict { uid, round, json } => (uid, round, json),
+            Command::Events { limit } => {
+                let listed = events(&store, limit).await;
+                store.close().await;
+                return Ok(listed?);
+            }
+        };
         let redone = redo(&store, MinerUid(uid), round).await;
         store.close().await;
         let Some(redone) = redone? else {
@@ -116,14 +129,35 @@ impl Redone {
     }
 }
 
+fn read(row: &RoundRow) -> StoreResult<Minutes> {
+    serde_json::from_slice(&row.body)
+        .map_err(|error| StoreError::Corrupt(format!("minutes of round {}: {error}", row.round)))
+}
+
+async fn events(store: &SqlStore, limit: usize) -> StoreResult<()> {
+    let (mut up_to, mut listed) = (i64::MAX, 0);
+    loop {
+        let rounds = store.rounds(up_to, PAGE).await?;
+        let Some(oldest) = rounds.last().map(|row| row.round) else { return Ok(()) };
+        for row in rounds {
+            for (at, event) in read(&row)?.events.iter().rev() {
+                if listed == limit {
+                    return Ok(());
+                }
+                listed += 1;
+                println!("{}", json!({ "at": at.rfc3339(), "round": row.round, "what": event }));
+            }
+        }
+        up_to = oldest.saturating_sub(1);
+    }
+}
+
 async fn redo(store: &SqlStore, uid: MinerUid, mut up_to: i64) -> StoreResult<Option<Redone>> {
     loop {
         let rounds = store.rounds(up_to, PAGE).await?;
         let Some(oldest) = rounds.last().map(|row| row.round) else { return Ok(None) };
         for row in rounds {
-            let minutes: Minutes = serde_json::from_slice(&row.body).map_err(|error| {
-                StoreError::Corrupt(format!("minutes of round {}: {error}", row.round))
-            })?;
+            let minutes = read(&row)?;
             let Some(miner) = minutes.miners.iter().find(|miner| miner.uid == uid) else {
                 continue;
             };

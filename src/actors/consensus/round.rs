@@ -14,11 +14,15 @@ use crate::store::{CloseRound, RoundRow, TrackRow, ValidatorRow, VerdictRow};
 
 /// What happened to validators of late, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Chronicle(VecDeque<(Millis, Event)>);
+pub(super) struct Chronicle {
+    shown: VecDeque<(Millis, Event)>,
+    /// Not in any minutes yet.
+    unwritten: Vec<(Millis, Event)>,
+}
 
 impl Chronicle {
     pub(super) fn iter(&self) -> impl Iterator<Item = &(Millis, Event)> {
-        self.0.iter()
+        self.shown.iter()
     }
 
     fn note(&mut self, now: Millis, event: Event) {
@@ -33,10 +37,11 @@ impl Chronicle {
             | Event::Equivocated { .. }
             | Event::Clique { .. } => tracing::warn!(?event, "a validator"),
         }
-        if self.0.len() >= EVENTS_SHOWN {
-            self.0.pop_front();
+        if self.shown.len() >= EVENTS_SHOWN {
+            self.shown.pop_front();
         }
-        self.0.push_back((now, event));
+        self.unwritten.push((now, event.clone()));
+        self.shown.push_back((now, event));
     }
 }
 
@@ -67,17 +72,19 @@ impl ConsensusSupervisor {
         }
         let end = Millis(round.saturating_add(1).saturating_mul(length).saturating_sub(1));
         let mut changed = self.table.refresh(end);
-        let minutes = self.table.minutes().and_then(|minutes| {
-            let body = serde_json::to_vec(&minutes);
-            let body = body.inspect_err(|error| tracing::error!(%error, "a round has no minutes"));
-            Some(RoundRow { round, closed_at: now, body: body.ok()? })
-        });
+        let mut minutes = self.table.minutes();
         let agreed = self.table.take_agreed_changes();
         // The next round begins, with what was earned in this one.
         changed.extend(self.table.refresh(now));
         let tracks = self.table.take_reputation_changes();
         self.tell(now);
         self.publish(changed, ctx);
+        minutes.events = std::mem::take(&mut self.chronicle.unwritten);
+        let minutes = (!minutes.is_empty()).then(|| serde_json::to_vec(&minutes));
+        let minutes = minutes.and_then(|body| {
+            let body = body.inspect_err(|error| tracing::error!(%error, "a round has no minutes"));
+            Some(RoundRow { round, closed_at: now, body: body.ok()? })
+        });
         let command = CloseRound {
             verdicts: agreed.into_iter().filter_map(|row| verdict_row(round, row)).collect(),
             tracks: tracks.into_iter().filter_map(|track| self.track_row(track)).collect(),

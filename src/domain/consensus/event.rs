@@ -1,6 +1,6 @@
 //! What a reader of logs should hear of validators; no verdict depends on these.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::reputation::Reason;
 use super::validator::Equivocation;
@@ -8,7 +8,7 @@ use crate::domain::ids::Hotkey;
 use crate::domain::units::Millis;
 
 /// Something happened to a validator. Trust and shares are in millionths.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are those of `ReputationState` and `Equivocation`")]
 pub enum Event {

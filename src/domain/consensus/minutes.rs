@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::event::Event;
 use super::merge::ChainFacts;
 use super::policy::ConsensusPolicy;
 use super::replay::{VerdictInputs, VoteInput};
@@ -12,7 +13,7 @@ use super::validator::Validator;
 use super::verdict::{Agreed, Verdict, VoterName};
 use crate::domain::ids::{Hotkey, MinerUid};
 use crate::domain::report::MinerStatus;
-use crate::domain::units::Score;
+use crate::domain::units::{Millis, Score};
 
 /// Everything that the verdicts merged in one round depended on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct Minutes {
     pub validators: Vec<Sheet>,
     /// Miners whose verdict was merged in this round, by uid.
     pub miners: Vec<MinerMinutes>,
+    /// What happened to validators since the minutes before, for whoever keeps the minutes to add.
+    #[serde(default)]
+    pub events: Vec<(Millis, Event)>,
 }
 
 /// A validator's weight in the round; the fields are those of [`super::Vote`].
@@ -81,13 +85,13 @@ pub fn fingerprint(verdict: &Verdict) -> String {
 }
 
 impl Minutes {
-    /// The minutes of the verdicts that were merged in `round`; `None` when there are none.
+    /// The minutes of the verdicts that were merged in `round`.
     pub(super) fn of<'a>(
         policy: &ConsensusPolicy,
         round: i64,
         validators: &[Validator],
         rows: impl Iterator<Item = (MinerUid, &'a Row)>,
-    ) -> Option<Self> {
+    ) -> Self {
         let mut places: Vec<Option<u16>> = vec![None; validators.len()];
         let mut sheets: Vec<Sheet> = Vec::new();
         for (place, v) in places.iter_mut().zip(validators).filter(|(_, v)| v.base > 0) {
@@ -124,9 +128,14 @@ impl Minutes {
                 verdict: fingerprint(verdict),
             })
         });
-        let miners: Vec<_> = merged.collect();
-        let policy = policy.clone();
-        (!miners.is_empty()).then_some(Self { round, policy, validators: sheets, miners })
+        let (policy, miners) = (policy.clone(), merged.collect());
+        Self { round, policy, validators: sheets, miners, events: Vec::new() }
+    }
+
+    /// Whether there is nothing to keep.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.miners.is_empty() && self.events.is_empty()
     }
 
     /// The inputs of a miner's verdict; `word` finds what a validator said in a report. `None` when

@@ -408,9 +408,9 @@ impl ReportTable {
     }
 
     /// What the verdicts of the running round depend on; to be taken at its end, after
-    /// [`Self::refresh`]. `None` when nothing was merged in it.
+    /// [`Self::refresh`].
     #[must_use]
-    pub fn minutes(&self) -> Option<Minutes> {
+    pub fn minutes(&self) -> Minutes {
         let rows = self.rows.iter().map(|(uid, row)| (*uid, row));
         Minutes::of(&self.policy, self.round, &self.validators, rows)
     }

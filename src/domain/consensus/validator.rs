@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::event::Event;
 use super::input::Report;
@@ -38,7 +38,7 @@ impl SignedOrder {
 }
 
 /// A validator used one (epoch, sequence) for two bodies: its votes of that epoch are void.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Equivocation {
     /// The epoch label.
     pub epoch: i64,

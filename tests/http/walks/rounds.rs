@@ -11,10 +11,13 @@ use crate::support::{Call, TestApp, Who, miner, status, validator, wait_for};
 const ROUND: i64 = 60_000;
 
 fn inspect(app: &TestApp, args: &[&str]) -> (bool, String) {
+    look(app, &[&["verdict"], args].concat())
+}
+
+fn look(app: &TestApp, args: &[&str]) -> (bool, String) {
     let ran = Command::new(env!("CARGO_BIN_EXE_pithead"))
         .args(["inspect", "--data"])
         .arg(app.folder())
-        .arg("verdict")
         .args(args)
         .output()
         .unwrap();
@@ -158,5 +161,32 @@ async fn a_validator_that_no_configuration_names_keeps_its_uid_over_a_restart() 
     assert_eq!(names(&app).await, json!([31, 32]));
     app.restart().await;
     assert_eq!(names(&app).await, json!([31, 32]));
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_two_things_at_once_stands_in_the_minutes() {
+    let mut app = TestApp::start().await;
+    for score in [0.9, 0.2] {
+        let mut status = status(&miner(0));
+        status["performance_score"] = json!(score);
+        let body = json!({
+            "validator_uid": 200, "epoch": 5, "sequence": 1, "miner_statuses": [status],
+        });
+        let call = Call::post("/api/v1/validators/miner-status").json(&body);
+        app.send(validator(0).who(), call).await.ok();
+    }
+    app.advance(ROUND);
+    let found = wait_for("the event", Duration::from_secs(20), async || {
+        let (_, said) = look(&app, &["events"]);
+        serde_json::from_str::<Value>(said.lines().next()?).ok()
+    });
+    let found = found.await;
+    assert_eq!(found["what"]["event"], "equivocated", "{found}");
+    assert_eq!(found["what"]["hotkey"], validator(0).hotkey());
+    assert_ne!(found["what"]["found"]["first"], found["what"]["found"]["second"]);
+    app.restart().await;
+    let (sound, said) = look(&app, &["events", "--limit", "1"]);
+    assert!(sound && said.contains("equivocated"), "{said}");
     app.finish().await;
 }
