@@ -11,7 +11,7 @@ use crate::domain::kind::TaskKind;
 use crate::domain::limits::{BATCH_PARALLEL, BATCH_TASKS_MAX};
 use crate::http::Web;
 use crate::http::auth::{ClientCaller, UploadCaller};
-use crate::http::error::{ApiError, ApiResult};
+use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::Fields;
 use crate::http::upload::{Body, receive};
 use crate::store::Nonce;
@@ -94,14 +94,12 @@ pub(super) async fn batch(
         match item {
             Err(error) => put(&mut results, place, refused(&error)),
             Ok(item) if Some(place) == first => {
-                let told = submit(&web, &caller, nonce.take(), key, item).await;
-                // A replayed request has no effect at all.
-                if let Err(error) = &told
-                    && error.code() == crate::http::error::Code::Replayed
-                {
-                    return told.map(|_| HttpResponse::Ok().finish());
-                }
-                put(&mut results, place, told.unwrap_or_else(|error| refused(&error)));
+                let told = match submit(&web, &caller, nonce.take(), key, item).await {
+                    // A replayed request has no effect at all.
+                    Err(error) if error.code() == Code::Replayed => return Err(error),
+                    told => told.unwrap_or_else(|error| refused(&error)),
+                };
+                put(&mut results, place, told);
             }
             Ok(item) => rest.push((place, key, item)),
         }

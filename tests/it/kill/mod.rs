@@ -12,7 +12,7 @@
 //! memory's guard gone the row's holds alone; with both gone `kill::check::room` finds the miners.
 //!
 //! What a miner says of its lease goes through its actor, which knows its tokens; so these are seen by
-//! the suite of the store alone:
+//! the suite of the store. Here the run passed without them, or did not end in time to tell:
 //!
 //! * grant: `attempt` `store::lease::a_slot_is_leased_at_its_next_attempt_only`; capacity
 //!   `store::lease::room_goes_out_by_rank`; open registration
@@ -26,7 +26,8 @@
 //! * superseding live slots only: `store::end::cancel_keeps_what_was_answered`
 //! * judging done tasks only: `store::evaluate::only_done_tasks_are_judged`
 //!
-//! No test can miss these, as another predicate of the same transaction says the same: `attempt` in
+//! These should change nothing, as another predicate of the same transaction says the same. That is
+//! argued from the statements; not every one of them was tried: `attempt` in
 //! the look before a release (its rows are found again by token), `attempt` and `state` of `LOSE`
 //! (after that look), `state` in the sweep's look (only leases expire), `state = 'open'` in `SETTLE`
 //! (leases live on open tasks only), `state = 'done'` of an approval (read just before), the outer
