@@ -1,6 +1,7 @@
 //! The configuration: one struct tree. Defaults, then the file, then `PITHEAD_*` variables, then
 //! flags; each later one wins. `config.default.toml` lists every key with its meaning and default.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -43,6 +44,8 @@ pub struct Config {
     pub selection: SelectionPolicy,
     /// How leases run.
     pub lease: LeasePolicy,
+    /// Whose tasks go first.
+    pub queue: QueueConfig,
     /// How answers are judged.
     pub evaluation: EvaluationConfig,
     /// Kinds of tasks beside the six built-in ones, or in their place.
@@ -118,6 +121,25 @@ pub struct LimitsConfig {
     pub parked: usize,
     /// Reports per minute and validator.
     pub reports_per_minute: u32,
+}
+
+/// Whose tasks go first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueConfig {
+    /// Tasks that one client may have open at once.
+    pub open_per_client: usize,
+    /// Weights of clients (an API key's id, or a hotkey) in sharing the miners; 1 for the others.
+    #[serde(default)]
+    pub weights: BTreeMap<String, u32>,
+}
+
+impl QueueConfig {
+    /// Weight of a client.
+    #[must_use]
+    pub fn weight(&self, owner: &str) -> u32 {
+        self.weights.get(owner).copied().unwrap_or(1)
+    }
 }
 
 /// How answers are judged.
@@ -230,6 +252,10 @@ impl Config {
         if self.limits.in_flight == 0 || self.evaluation.quorum == 0 {
             return Err(invalid("limits.in_flight", "and `evaluation.quorum` must be at least 1"));
         }
+        if self.queue.open_per_client == 0 || self.queue.weights.values().any(|&w| w == 0) {
+            let problem = "and every weight in `queue.weights` must be at least 1";
+            return Err(invalid("queue.open_per_client", problem));
+        }
         for kind in &self.kinds {
             if kind.redundancy == 0 || kind.redundancy > limits::REDUNDANCY_MAX {
                 return Err(invalid("kinds", format!("`{}` has a bad redundancy", kind.name)));
@@ -283,6 +309,7 @@ mod tests {
         assert_eq!(config.limits.in_flight, limits::IN_FLIGHT_MAX);
         assert_eq!(config.limits.parked, limits::PARKED_MAX);
         assert_eq!(config.limits.reports_per_minute, limits::REPORTS_PER_MINUTE);
+        assert_eq!(config.queue.open_per_client, limits::OPEN_PER_CLIENT_MAX);
         assert_eq!(config.sweep_millis, limits::SWEEP_MILLIS as u64);
     }
 

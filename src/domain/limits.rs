@@ -14,6 +14,8 @@
 //! assert!(REPORT_BYTES_MAX / REPORT_MINERS_MAX >= 256);
 //! // The clock window of a signature is far inside the memory of nonces.
 //! assert!(SIGNATURE_PAST_MILLIS + SIGNATURE_FUTURE_MILLIS < NONCE_MEMORY_MILLIS);
+//! // One client cannot fill the queue.
+//! assert!(OPEN_PER_CLIENT_MAX * 10 <= OPEN_TASKS_MAX);
 //! // One SQLite statement binds at most 32,766 values; the widest row has 24.
 //! assert!(BATCH_ROWS_MAX * 24 < 32_766);
 //! ```
@@ -102,6 +104,9 @@ pub const BATCH_PARALLEL: usize = 64;
 pub const DISTRIBUTE_MAX: usize = 100;
 /// Tasks that may be open at once; beyond that submit answers 503.
 pub const OPEN_TASKS_MAX: usize = 1_000_000;
+/// Tasks that one client may have open at once: a tenth of all, so that one cannot shut the others
+/// out.
+pub const OPEN_PER_CLIENT_MAX: usize = 100_000;
 
 /// Oldest signature that is accepted.
 pub const SIGNATURE_PAST_MILLIS: i64 = 10 * SECOND;

@@ -233,6 +233,18 @@ text_enum! {
     }
 }
 
+impl PassedOver {
+    /// Whether another task might get the miner.
+    const fn is_of_task(self) -> bool {
+        match self {
+            Self::OnTask | Self::SameOwner => true,
+            Self::Stale | Self::NotServing | Self::Quarantined | Self::Incapable | Self::Full => {
+                false
+            }
+        }
+    }
+}
+
 /// Whether `candidate` may get a slot now, or why not.
 ///
 /// # Errors
@@ -284,6 +296,8 @@ pub struct Decision {
     pub chosen: Option<usize>,
     /// Whether it was chosen for having little evidence.
     pub explored: bool,
+    /// Whether somebody was passed over for this task's sake: another task may fare better.
+    pub on_task: bool,
     /// Who was looked at.
     pub considered: Vec<Considered>,
 }
@@ -307,7 +321,7 @@ pub fn select(
     rng: &mut impl RngExt,
 ) -> Decision {
     let mut decision = Decision::default();
-    let mut drawn = draw(demand, all, pool, policy, now, rng, &mut decision.considered);
+    let mut drawn = draw(demand, all, pool, policy, now, rng, &mut decision);
     if drawn.is_empty() {
         return decision;
     }
@@ -349,18 +363,19 @@ fn draw(
     policy: &SelectionPolicy,
     now: Millis,
     rng: &mut impl RngExt,
-    considered: &mut Vec<Considered>,
+    decision: &mut Decision,
 ) -> Vec<Drawn> {
     let mut drawn: Vec<Drawn> = Vec::new();
     let mut look = |place: usize, lot: u32, drawn: &mut Vec<Drawn>, note: bool| {
         let Some(candidate) = all.get(place) else { return };
         let outcome = eligible(candidate, demand, policy, now)
             .map(|()| candidate.availability(candidate.performance_at(demand), policy, now).total);
-        if let Ok(score) = outcome {
-            drawn.push(Drawn { place, score, lot });
+        match outcome {
+            Ok(score) => drawn.push(Drawn { place, score, lot }),
+            Err(reason) => decision.on_task |= reason.is_of_task(),
         }
         if note {
-            considered.push(Considered { uid: candidate.uid, outcome });
+            decision.considered.push(Considered { uid: candidate.uid, outcome });
         }
     };
     if pool.len() > LOOK_AT_ALL {

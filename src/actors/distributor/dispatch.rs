@@ -12,7 +12,7 @@ use crate::domain::selection::{self, Demand};
 use crate::domain::units::Millis;
 use crate::store::{Assign, Grant, Granted, Holder, StoreResult};
 
-/// Tasks that one turn looks at per kind.
+/// Tasks that one turn looks at; when there are more, another turn follows.
 const LOOKS_MAX: usize = 256;
 
 impl Handler<Turn> for Distributor {
@@ -24,27 +24,38 @@ impl Handler<Turn> for Distributor {
             return;
         }
         let now = self.deps.clock.now();
-        for (_, id) in self.queue.turn(LOOKS_MAX) {
+        let mut look = self.queue.look();
+        let mut given = false;
+        for _ in 0..LOOKS_MAX {
             if self.roster.free().is_empty() {
-                break;
+                return;
             }
+            let Some((kind, id)) = look.next(&self.queue) else { return };
             let Some(mut open) = self.open.remove(&id) else { continue };
-            let grants = self.choose(&mut open, id, now);
+            let (grants, nobody) = self.choose(&mut open, id, now);
             let brief = open.brief.clone();
             self.open.insert(id, open);
             if !grants.is_empty() {
+                given = true;
                 self.requeue(id);
                 self.write(id, brief, grants, now, ctx);
+            } else if nobody {
+                look.block(kind);
             }
+        }
+        // Whoever is free and was of no use now is looked for again at the next event.
+        if given {
+            self.turn_soon(ctx);
         }
     }
 }
 
 impl Distributor {
-    /// Chooses and reserves a miner for each waiting slot of one task.
-    fn choose(&mut self, open: &mut Open, id: TaskId, now: Millis) -> Vec<Grant> {
+    /// Chooses and reserves a miner for each waiting slot of one task; also whether nobody who is
+    /// free can do work of this kind at all.
+    fn choose(&mut self, open: &mut Open, id: TaskId, now: Millis) -> (Vec<Grant>, bool) {
         let brief = open.brief.clone();
-        let mut grants = Vec::new();
+        let (mut grants, mut nobody) = (Vec::new(), false);
         for slot in 0..open.slots.len() {
             let Some(&(Slot::Queued(at), attempt)) = open.slots.get(slot) else { continue };
             if at > now {
@@ -63,6 +74,7 @@ impl Distributor {
             let chosen = decision.chosen.and_then(|place| all.get(place)).map(|c| c.registration);
             let Some(miner) = chosen else {
                 tracing::trace!(task.id = %id, considered = ?decision.considered, "nobody can now");
+                nobody = !decision.on_task;
                 break;
             };
             tracing::debug!(task.id = %id, slot, miner.registration = %miner,
@@ -92,7 +104,7 @@ impl Distributor {
                 expires_at,
             });
         }
-        grants
+        (grants, nobody)
     }
 
     /// Takes a place and, when one waits, a parked poll; whether there was one.

@@ -26,7 +26,7 @@ pub use messages::*;
 use super::Deps;
 use super::lease::Brief;
 use crate::domain::ids::{Hotkey, LeaseToken, RegistrationId, TaskId};
-use crate::domain::queue::{self, ReadyQueue};
+use crate::domain::queue::{ReadyQueue, Ticket};
 use crate::domain::roster::Roster;
 use crate::domain::task::{SlotState, TaskState};
 use crate::domain::units::Millis;
@@ -64,6 +64,23 @@ impl Open {
     /// Whether a slot waits for a miner now.
     fn wants(&self, now: Millis) -> bool {
         self.slots.iter().any(|(slot, _)| matches!(slot, Slot::Queued(at) if *at <= now))
+    }
+
+    /// Whether a slot was ever given out.
+    fn begun(&self) -> bool {
+        self.slots.iter().any(|(slot, attempt)| *attempt > 0 || !matches!(slot, Slot::Queued(_)))
+    }
+
+    fn ticket(&self) -> Ticket<'_> {
+        let task = &self.brief.task;
+        Ticket {
+            id: task.id,
+            kind: self.brief.kind,
+            priority: task.priority,
+            owner: &task.owner,
+            since: task.created_at,
+            slots: task.slots,
+        }
     }
 }
 
@@ -161,11 +178,14 @@ impl Distributor {
     fn requeue(&mut self, id: TaskId) {
         let Some(open) = self.open.get(&id) else { return };
         let now = self.deps.clock.now();
-        let place = queue::place(open.brief.task.priority, open.brief.task.created_at, id);
-        if open.wants(now) {
-            self.queue.push(open.brief.kind, place);
-        } else {
-            self.queue.remove(open.brief.kind, place);
+        let (ticket, begun) = (open.ticket(), open.begun());
+        if begun {
+            self.queue.begin(&ticket, self.deps.config.queue.weight(ticket.owner), now);
+        }
+        match (open.wants(now), begun) {
+            (true, true) => self.queue.put_begun(&ticket),
+            (true, false) => self.queue.put(&ticket),
+            (false, _) => self.queue.remove(&ticket),
         }
         for (slot, _) in &open.slots {
             if let Slot::Queued(at) = slot
@@ -180,7 +200,7 @@ impl Distributor {
     fn forget(&mut self, id: TaskId, state: TaskState) {
         let Some(open) = self.open.remove(&id) else { return };
         let task = &open.brief.task;
-        self.queue.remove(open.brief.kind, queue::place(task.priority, task.created_at, id));
+        self.queue.remove(&open.ticket());
         self.records.end(id, open.brief.kind);
         if state == TaskState::Done {
             let took = self.deps.clock.now().since(task.created_at);
