@@ -13,6 +13,7 @@ use crate::domain::ids::Hotkey;
 use crate::domain::kind::{KindRegistry, TaskKind};
 use crate::domain::lease::LeasePolicy;
 use crate::domain::limits;
+use crate::domain::redundancy::HedgePolicy;
 use crate::domain::selection::SelectionPolicy;
 use crate::domain::units::{ONE, Stake};
 
@@ -46,6 +47,8 @@ pub struct Config {
     pub lease: LeasePolicy,
     /// Whose tasks go first.
     pub queue: QueueConfig,
+    /// When stragglers get a second miner.
+    pub hedge: HedgePolicy,
     /// How answers are judged.
     pub evaluation: EvaluationConfig,
     /// Kinds of tasks beside the six built-in ones, or in their place.
@@ -246,6 +249,12 @@ impl Config {
         {
             return Err(invalid("lease", "times and `attempts_max` must be at least 1"));
         }
+        if !(0..=ONE).contains(&self.hedge.share_millionths) || self.hedge.after_millis_min < 0 {
+            return Err(invalid(
+                "hedge.share_millionths",
+                "must be 0 to 1,000,000, times 0 or more",
+            ));
+        }
         if self.sweep_millis == 0 || self.consensus.round <= 0 {
             return Err(invalid("sweep_millis", "and `consensus.round` must be at least 1"));
         }
@@ -305,6 +314,7 @@ mod tests {
         let config = Config::default().validate().unwrap();
         assert_eq!(config.selection, SelectionPolicy::default());
         assert_eq!(config.lease, LeasePolicy::default());
+        assert_eq!(config.hedge, HedgePolicy::default());
         assert_eq!(config.consensus, ConsensusPolicy::default());
         assert_eq!(config.limits.in_flight, limits::IN_FLIGHT_MAX);
         assert_eq!(config.limits.parked, limits::PARKED_MAX);

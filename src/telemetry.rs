@@ -24,6 +24,7 @@ metrics! {
     TASKS_ENDED: describe_counter = "pithead_tasks_ended_total", "Tasks that ended, by state.";
     TASKS_OPEN: describe_gauge = "pithead_tasks_open", "Tasks that have not ended.";
     LEASES_OPENED: describe_counter = "pithead_leases_opened_total", "Leases opened.";
+    LEASES_HEDGED: describe_counter = "pithead_leases_hedged_total", "Second leases opened for stragglers.";
     LEASES_LOST: describe_counter = "pithead_leases_lost_total", "Leases that ended without an answer, by reason.";
     ANSWER_SECONDS: describe_histogram = "pithead_answer_seconds", "Time from fetch to answer.";
     REPORTS: describe_counter = "pithead_reports_total", "Reports taken.";

@@ -30,6 +30,10 @@ pub struct Model {
     pub fetched_at: Option<i64>,
     /// The sweep may take the lease from then on, Unix ms.
     pub expires_at: Option<i64>,
+    /// The slot for whose straggler this one was opened beside the `slots` of the task.
+    pub hedge_of: Option<i32>,
+    /// The slot that was opened for this one's straggler.
+    pub hedged_by: Option<i32>,
 }
 
 /// No relations are declared: rows are read by key, never joined through the ORM.

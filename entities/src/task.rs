@@ -47,6 +47,12 @@ pub struct Model {
     pub deadline: i64,
     /// The failed task of which this is another try.
     pub retry_of: Option<Uuid>,
+    /// Not given to miners before then, Unix ms; absent in old rows, which began at once.
+    pub start_at: Option<i64>,
+    /// Answers wanted when the first miner is not trusted, where its trust decides.
+    pub adaptive_slots: Option<i32>,
+    /// Answers that end it then.
+    pub adaptive_enough: Option<i32>,
     /// First answer, Unix ms.
     pub first_response_at: Option<i64>,
     /// Ended, Unix ms.

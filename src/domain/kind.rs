@@ -59,6 +59,9 @@ pub struct TaskKind {
     /// Answers wanted when the client does not say.
     #[serde(default = "default_redundancy")]
     pub redundancy: u16,
+    /// Whether a trusted miner's answer may do alone when the client does not say.
+    #[serde(default)]
+    pub adaptive: bool,
     /// Time until the task must have ended, in seconds.
     #[serde(default = "default_deadline_secs")]
     pub deadline_secs: i64,
@@ -164,6 +167,7 @@ fn kind(name: &str, input: Input, output_keys: &[&str]) -> TaskKind {
         languages: LANGUAGES.iter().map(|&code| code.to_owned()).collect(),
         translates: false,
         redundancy: default_redundancy(),
+        adaptive: false,
         deadline_secs: default_deadline_secs(),
         run_secs: default_run_secs(),
         weight_millionths: default_weight(),

@@ -2,6 +2,7 @@
 //! What the actors decide and the store enforces is written down here once.
 
 pub mod consensus;
+pub mod estimate;
 pub mod evaluation;
 pub mod ids;
 pub mod kind;
@@ -9,6 +10,7 @@ pub mod lease;
 pub mod limits;
 pub mod miner;
 pub mod queue;
+pub mod redundancy;
 pub mod report;
 pub mod roster;
 pub mod selection;

@@ -80,6 +80,7 @@ fn timeline(record: &TaskRecord, directory: &Directory) -> Vec<Value> {
             "holder": row.holder.map(who),
             "granted_at": granted_at.rfc3339(),
             "fetched_at": time(row.fetched_at),
+            "hedge_of": row.hedge_of,
             "expires_at": time(row.expires_at),
             "outcome": row.state,
         });

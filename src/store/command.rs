@@ -116,6 +116,20 @@ pub struct NewTask {
     pub deadline: Millis,
     /// The failed task of which this is another try.
     pub retry_of: Option<TaskId>,
+    /// Not given to miners before then.
+    pub start_at: Millis,
+    /// What it becomes when the miner that gets its one slot is not trusted; `None` when its slots
+    /// are fixed.
+    pub adaptive: Option<Replication>,
+}
+
+/// How many answers a task wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replication {
+    /// Answers wanted.
+    pub slots: u16,
+    /// Answers that end it at once.
+    pub enough: u16,
 }
 
 /// A key under which a request may be repeated.

@@ -27,12 +27,19 @@ SELECT s.task_id FROM slot s
 WHERE s.state NOT IN ('offered', 'running') AND s.expires_at IS NOT NULL
 
 -- name: counts_of_a_task_equal_its_slots
--- 1: `slots`, `answered` and `failed` say what the rows of the slots say.
+-- 1: `slots`, `answered` and `failed` say what the rows of the slots say; a hedge is beside them.
 SELECT t.id FROM task t LEFT JOIN slot s ON s.task_id = t.id
 GROUP BY t.id, t.slots, t.answered, t.failed
-HAVING t.slots <> COUNT(s.slot)
+HAVING t.slots <> SUM(CASE WHEN s.hedge_of IS NULL THEN 1 ELSE 0 END)
   OR t.answered <> SUM(CASE WHEN s.state = 'answered' THEN 1 ELSE 0 END)
   OR t.failed <> SUM(CASE WHEN s.state = 'failed' THEN 1 ELSE 0 END)
+
+-- name: one_slot_of_a_hedge_goes_on
+-- 3: a hedge and its straggler are both leased, or one of them was superseded.
+SELECT h.task_id FROM slot h LEFT JOIN slot o ON o.task_id = h.task_id AND o.slot = h.hedge_of
+WHERE h.hedge_of IS NOT NULL AND (o.slot IS NULL OR o.hedged_by <> h.slot OR NOT (
+  h.state = 'superseded' OR o.state = 'superseded'
+  OR (h.state IN ('offered', 'running') AND o.state IN ('offered', 'running'))))
 
 -- name: ended_tasks_have_no_pending_slots
 -- 6: nothing is left to do on a task that ended.

@@ -14,6 +14,7 @@ pub mod read;
 pub mod round;
 pub mod row;
 pub mod sql;
+pub mod widen;
 
 use async_trait::async_trait;
 
@@ -21,6 +22,7 @@ pub use command::*;
 pub use read::*;
 pub use round::*;
 pub use row::*;
+pub use widen::*;
 
 use crate::domain::ids::{FileId, Hotkey, RegistrationId, TaskId, ValidatorId};
 use crate::domain::units::Millis;
@@ -55,6 +57,13 @@ pub trait Store: Send + Sync + 'static {
     async fn enqueue(&self, command: Enqueue) -> StoreResult<Enqueued>;
     /// Opens leases on slots of one task; answers in the order of the grants.
     async fn assign(&self, command: Assign) -> StoreResult<Vec<Granted>>;
+    /// Has a task want more answers, its new slots queued; whether it did: only an open task that
+    /// wants one answer does.
+    async fn widen(&self, command: Widen) -> StoreResult<bool>;
+    /// Opens a lease on a slot of its own for a straggler's, which must live and have no such slot
+    /// yet. The first answer of the two ends the other one's lease; when one is lost, the other goes
+    /// on alone.
+    async fn hedge(&self, command: Hedge) -> StoreResult<Granted>;
     /// Marks offered leases as fetched; says for each whether it still lived.
     async fn fetch(&self, command: Fetch) -> StoreResult<Vec<bool>>;
     /// Extends a lease; the new expiry, or `None` when it is lost.

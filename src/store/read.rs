@@ -32,6 +32,18 @@ pub struct SlotRow {
     pub fetched_at: Option<Millis>,
     /// Due.
     pub expires_at: Option<Millis>,
+    /// The slot for whose straggler this one was opened.
+    pub hedge_of: Option<u16>,
+    /// The slot that was opened for this one's straggler.
+    pub hedged_by: Option<u16>,
+}
+
+impl SlotRow {
+    /// The slot that answers in place of this one, or this one of it.
+    #[must_use]
+    pub fn peer(&self) -> Option<u16> {
+        self.hedge_of.or(self.hedged_by)
+    }
 }
 
 /// A lease that ended without an answer.

@@ -21,6 +21,9 @@ impl Distributor {
         for Freed { token, holder } in &standing.freed {
             self.free_place(*token, *holder);
             self.revoke(*token, *holder);
+            if let Some(slot) = self.slot_mut(*token) {
+                slot.0 = Slot::Over;
+            }
         }
         if standing.state.ended() {
             self.forget(task, standing.state);

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
+use rand::RngExt;
 
 use super::{Distributor, Open, SWEEP_LATE_MILLIS, Slot, Turn};
 use crate::actors::lease::{Brief, Held};
 use crate::actors::miner::Deliver;
 use crate::domain::ids::{LeaseToken, RegistrationId, TaskId};
-use crate::domain::selection::{self, Demand};
-use crate::domain::units::Millis;
-use crate::store::{Assign, Grant, Granted, Holder, StoreResult};
+use crate::domain::miner::KindRecord;
+use crate::domain::redundancy;
+use crate::domain::selection::{self, Decision, Demand};
+use crate::domain::units::{Millis, ONE};
+use crate::store::{Assign, Grant, Granted, Holder, Replication, StoreResult, Widen};
 
 /// Tasks that one turn looks at; when there are more, another turn follows.
 const LOOKS_MAX: usize = 256;
@@ -32,14 +35,14 @@ impl Handler<Turn> for Distributor {
             }
             let Some((kind, id)) = look.next(&self.queue) else { return };
             let Some(mut open) = self.open.remove(&id) else { continue };
-            let (grants, nobody) = self.choose(&mut open, id, now);
+            let choice = self.choose(&mut open, id, now);
             let brief = open.brief.clone();
             self.open.insert(id, open);
-            if !grants.is_empty() {
+            if !choice.grants.is_empty() {
                 given = true;
                 self.requeue(id);
-                self.write(id, brief, grants, now, ctx);
-            } else if nobody {
+                self.write(id, brief, choice, now, ctx);
+            } else if choice.nobody {
                 look.block(kind);
             }
         }
@@ -50,33 +53,40 @@ impl Handler<Turn> for Distributor {
     }
 }
 
+/// What became of one look at a task.
+#[derive(Default)]
+pub(super) struct Choice {
+    /// Leases to open; their miners are reserved.
+    grants: Vec<Grant>,
+    /// What an adaptive task becomes, when its miner's answer is to be checked.
+    widen: Option<Replication>,
+    /// Whether nobody who is free can do work of this kind at all.
+    nobody: bool,
+}
+
 impl Distributor {
-    /// Chooses and reserves a miner for each waiting slot of one task; also whether nobody who is
-    /// free can do work of this kind at all.
-    fn choose(&mut self, open: &mut Open, id: TaskId, now: Millis) -> (Vec<Grant>, bool) {
+    /// Chooses and reserves a miner for each waiting slot of one task.
+    fn choose(&mut self, open: &mut Open, id: TaskId, now: Millis) -> Choice {
         let brief = open.brief.clone();
-        let (mut grants, mut nobody) = (Vec::new(), false);
+        let mut choice = Choice::default();
         for slot in 0..open.slots.len() {
             let Some(&(Slot::Queued(at), attempt)) = open.slots.get(slot) else { continue };
             if at > now {
                 continue;
             }
-            let demand = Demand {
-                kind: &brief.task.kind,
-                index: brief.kind,
-                p50_millis: self.records.paces.p50_millis(brief.kind),
-                used: &open.used,
-                used_coldkeys: &open.used_coldkeys,
-            };
-            let (all, free) = (self.roster.all(), self.roster.free());
-            let policy = &self.deps.config.selection;
-            let decision = selection::select(demand, all, free, policy, now, &mut self.rng);
-            let chosen = decision.chosen.and_then(|place| all.get(place)).map(|c| c.registration);
-            let Some(miner) = chosen else {
+            let decision = self.select_for(open, now);
+            let chosen = decision.chosen.and_then(|place| self.roster.all().get(place));
+            let Some(chosen) = chosen else {
                 tracing::trace!(task.id = %id, considered = ?decision.considered, "nobody can now");
-                nobody = !decision.on_task;
+                choice.nobody = !decision.on_task;
                 break;
             };
+            let miner = chosen.registration;
+            if let Some(to) = brief.task.adaptive.filter(|_| open.slots.len() == 1) {
+                let valid = chosen.records.get(brief.kind).map_or(0, KindRecord::valid_in_row);
+                let lot = self.rng.random_range(0..ONE);
+                choice.widen = redundancy::replicate(valid, lot).then_some(to);
+            }
             tracing::debug!(task.id = %id, slot, miner.registration = %miner,
                 explored = decision.explored, considered = ?decision.considered, "miner chosen");
             let Some(next) = attempt.checked_add(1) else { continue };
@@ -90,13 +100,8 @@ impl Distributor {
             if let Some(entry) = open.slots.get_mut(slot) {
                 entry.0 = Slot::Reserved;
             }
-            let (lease, deadline) = (&self.deps.config.lease, brief.task.deadline);
-            let expires_at = if fetched {
-                lease.running_until(now, brief.task.run_millis, deadline)
-            } else {
-                lease.offered_until(now, deadline)
-            };
-            grants.push(Grant {
+            let expires_at = self.expiry(&brief, fetched, now);
+            choice.grants.push(Grant {
                 slot: token.slot,
                 attempt: next,
                 holder: Holder::Miner(miner),
@@ -104,11 +109,35 @@ impl Distributor {
                 expires_at,
             });
         }
-        (grants, nobody)
+        choice
+    }
+
+    /// Draws a miner for another slot of a task.
+    pub(super) fn select_for(&mut self, open: &Open, now: Millis) -> Decision {
+        let demand = Demand {
+            kind: &open.brief.task.kind,
+            index: open.brief.kind,
+            p50_millis: self.records.paces.p50_millis(open.brief.kind),
+            used: &open.used,
+            used_coldkeys: &open.used_coldkeys,
+        };
+        let (all, free) = (self.roster.all(), self.roster.free());
+        let policy = &self.deps.config.selection;
+        selection::select(demand, all, free, policy, now, &mut self.rng)
+    }
+
+    /// Until when a lease lives that is opened now.
+    pub(super) fn expiry(&self, brief: &Brief, fetched: bool, now: Millis) -> Millis {
+        let (lease, deadline) = (&self.deps.config.lease, brief.task.deadline);
+        if fetched {
+            lease.running_until(now, brief.task.run_millis, deadline)
+        } else {
+            lease.offered_until(now, deadline)
+        }
     }
 
     /// Takes a place and, when one waits, a parked poll; whether there was one.
-    fn reserve(
+    pub(super) fn reserve(
         &mut self,
         miner: RegistrationId,
         token: LeaseToken,
@@ -132,16 +161,37 @@ impl Distributor {
         &mut self,
         task: TaskId,
         brief: Arc<Brief>,
-        grants: Vec<Grant>,
+        choice: Choice,
         now: Millis,
         ctx: &mut Context<Self>,
     ) {
         let store = self.deps.store.clone();
+        let Choice { grants, widen, .. } = choice;
         let command = Assign { task, grants: grants.clone(), now };
-        let written = async move { store.assign(command).await };
+        let written = async move {
+            // First the slots, then the lease: no answer may end the task before it has them all.
+            if let Some(to) = widen {
+                store.widen(Widen { task, to, now }).await?;
+            }
+            store.assign(command).await
+        };
         ctx.spawn(written.into_actor(self).map(move |outcome, act, ctx| {
+            if let (Ok(_), Some(to)) = (&outcome, widen) {
+                act.widened(task, to, ctx);
+            }
             act.assigned(task, &brief, &grants, outcome, ctx);
         }));
+    }
+
+    /// A task wants more answers now.
+    fn widened(&mut self, task: TaskId, to: Replication, ctx: &mut Context<Self>) {
+        let now = self.deps.clock.now();
+        let Some(open) = self.open.get_mut(&task).filter(|open| open.slots.len() == 1) else {
+            return;
+        };
+        open.slots.resize(usize::from(to.slots), (Slot::Queued(now), 0));
+        self.requeue(task);
+        self.turn_soon(ctx);
     }
 
     fn assigned(
@@ -180,7 +230,13 @@ impl Distributor {
     }
 
     /// A lease does not live, as far as we know: the miner's row knows what it holds.
-    fn not_granted(&mut self, task: TaskId, brief: &Brief, grant: &Grant, ctx: &mut Context<Self>) {
+    pub(super) fn not_granted(
+        &mut self,
+        task: TaskId,
+        brief: &Brief,
+        grant: &Grant,
+        ctx: &mut Context<Self>,
+    ) {
         let Some(miner) = grant.holder.miner() else { return };
         let token = LeaseToken { task, slot: grant.slot, attempt: grant.attempt };
         let now = self.deps.clock.now();
@@ -189,7 +245,7 @@ impl Distributor {
     }
 
     /// A lease lives: keep it and hand it out.
-    fn opened(
+    pub(super) fn opened(
         &mut self,
         token: LeaseToken,
         brief: &Arc<Brief>,
@@ -198,6 +254,7 @@ impl Distributor {
     ) {
         metrics::counter!(crate::telemetry::LEASES_OPENED).increment(1);
         let now = self.deps.clock.now();
+        self.watch_lease(token, brief, now);
         match self.slot_mut(token) {
             Some(slot) if slot.0 == Slot::Reserved => {
                 *slot = (Slot::Leased(grant.holder, now), grant.attempt);

@@ -6,7 +6,7 @@ use actix::prelude::*;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::estimate::Estimate;
+use super::estimate::{Estimate, EstimateCard};
 use crate::actors::lease::{Brief, Outcome};
 use crate::domain::ids::{Hotkey, LeaseToken, MinerUid, RegistrationId, TaskId, ValidatorId};
 use crate::domain::lease::LossReason;
@@ -26,6 +26,8 @@ pub struct Submit {
     pub task: NewTask,
     /// When it has enough answers.
     pub completion: Completion,
+    /// Whether it begins with one slot, and gets the others when the miner is not trusted.
+    pub adaptive: bool,
     /// Under which key it may be repeated.
     pub idempotency: Option<Idempotency>,
     /// Of a signed request.
@@ -44,8 +46,17 @@ pub enum Submitted {
     },
     /// The same request made this task before.
     Existing(TaskId),
+    /// Not taken in.
+    Refused(Refusal),
+}
+
+/// Why a task is not taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
     /// The idempotency key stands for another request.
     Mismatch,
+    /// The client has as many open tasks as it may.
+    TooMany(usize),
     /// Too many open tasks.
     Full,
 }
@@ -245,6 +256,11 @@ pub struct QueuedTask {
     /// Submitted.
     pub created_at: String,
 }
+
+/// How well estimates came true, by kind.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<EstimateCard>")]
+pub struct ViewEstimates;
 
 /// All miners as selection sees them, at most half a second old.
 #[derive(Debug, Message)]

@@ -6,6 +6,7 @@
 mod apply;
 mod dispatch;
 mod estimate;
+mod hedge;
 mod messages;
 mod pull;
 pub(in crate::actors) mod record;
@@ -20,11 +21,12 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::oneshot;
 
-pub use estimate::Estimate;
+pub use estimate::{Estimate, EstimateCard};
 pub use messages::*;
 
 use super::Deps;
 use super::lease::Brief;
+use crate::domain::estimate::Told;
 use crate::domain::ids::{Hotkey, LeaseToken, RegistrationId, TaskId};
 use crate::domain::queue::{ReadyQueue, Ticket};
 use crate::domain::roster::Roster;
@@ -57,6 +59,10 @@ struct Open {
     used: Vec<RegistrationId>,
     /// Owners of those, where known.
     used_coldkeys: Vec<Hotkey>,
+    /// Slots that were hedged, each with the slot beside it.
+    hedged: Vec<(u16, u16)>,
+    /// What its client was told; nothing after a restart.
+    told: Option<Told>,
     watchers: Vec<oneshot::Sender<TaskState>>,
 }
 
@@ -78,7 +84,7 @@ impl Open {
             kind: self.brief.kind,
             priority: task.priority,
             owner: &task.owner,
-            since: task.created_at,
+            since: task.start_at,
             slots: task.slots,
         }
     }
@@ -90,8 +96,11 @@ pub struct Distributor {
     roster: Roster,
     queue: ReadyQueue,
     open: HashMap<TaskId, Open>,
-    durations: estimate::Durations,
+    estimates: estimate::Estimates,
     records: record::Records,
+    hedges: hedge::Hedges,
+    /// Open tasks by client.
+    open_by_owner: HashMap<String, usize>,
     rng: StdRng,
     /// Whether a turn is on its way already.
     turn_due: bool,
@@ -117,8 +126,10 @@ impl Distributor {
             roster: Roster::default(),
             queue: ReadyQueue::default(),
             open: HashMap::new(),
-            durations: estimate::Durations::new(kinds),
+            estimates: estimate::Estimates::new(kinds),
             records,
+            hedges: hedge::Hedges::default(),
+            open_by_owner: HashMap::new(),
             rng: StdRng::seed_from_u64(seed),
             turn_due: false,
             wakes_at: None,
@@ -152,7 +163,9 @@ impl Distributor {
             slots: slots.collect(),
             used: Vec::new(),
             used_coldkeys: Vec::new(),
-            watchers: self.open.remove(&id).map(|old| old.watchers).unwrap_or_default(),
+            hedged: record.slots.iter().filter_map(|s| Some((s.hedge_of?, s.slot))).collect(),
+            told: None,
+            watchers: Vec::new(),
             brief: Arc::new(Brief { task: record.task, kind }),
         };
         let failed = record.attempts.iter().filter(|a| a.reason.is_failure()).map(|a| a.holder);
@@ -160,8 +173,31 @@ impl Distributor {
         for miner in holders.chain(failed).filter_map(Holder::miner) {
             self.use_miner(&mut open, miner);
         }
-        self.open.insert(id, open);
+        if let Some(old) = self.forget_quietly(id) {
+            (open.told, open.watchers) = (old.told, old.watchers);
+        }
+        self.keep_open(id, open);
         self.requeue(id);
+    }
+
+    fn keep_open(&mut self, id: TaskId, open: Open) {
+        // Most clients are known: no copy of the name for them.
+        match self.open_by_owner.get_mut(&open.brief.task.owner) {
+            Some(count) => *count += 1,
+            None => drop(self.open_by_owner.insert(open.brief.task.owner.clone(), 1)),
+        }
+        self.open.insert(id, open);
+    }
+
+    fn forget_quietly(&mut self, id: TaskId) -> Option<Open> {
+        let open = self.open.remove(&id)?;
+        if let Some(count) = self.open_by_owner.get_mut(&open.brief.task.owner) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.open_by_owner.remove(&open.brief.task.owner);
+            }
+        }
+        Some(open)
     }
 
     fn use_miner(&self, open: &mut Open, miner: RegistrationId) {
@@ -179,8 +215,11 @@ impl Distributor {
         let Some(open) = self.open.get(&id) else { return };
         let now = self.deps.clock.now();
         let (ticket, begun) = (open.ticket(), open.begun());
-        if begun {
-            self.queue.begin(&ticket, self.deps.config.queue.weight(ticket.owner), now);
+        if begun && self.queue.begin(&ticket, self.deps.config.queue.weight(ticket.owner), now) {
+            let others = self.queue.ahead(ticket.kind, ticket.priority, "") > 0;
+            if let Some(estimator) = self.estimates.of(ticket.kind) {
+                estimator.begun(others, now);
+            }
         }
         match (open.wants(now), begun) {
             (true, true) => self.queue.put_begun(&ticket),
@@ -198,13 +237,15 @@ impl Distributor {
 
     /// Forgets an ended task and tells who waited for it.
     fn forget(&mut self, id: TaskId, state: TaskState) {
-        let Some(open) = self.open.remove(&id) else { return };
+        let Some(open) = self.forget_quietly(id) else { return };
         let task = &open.brief.task;
         self.queue.remove(&open.ticket());
         self.records.end(id, open.brief.kind);
-        if state == TaskState::Done {
-            let took = self.deps.clock.now().since(task.created_at);
-            self.durations.note(open.brief.kind, took);
+        if let (TaskState::Done, Some(told)) = (state, &open.told) {
+            let took = self.deps.clock.now().since(task.start_at);
+            if let Some(estimator) = self.estimates.of(open.brief.kind) {
+                estimator.done(took, told);
+            }
         }
         metrics::counter!(crate::telemetry::TASKS_ENDED, "state" => state.as_str()).increment(1);
         metrics::gauge!(crate::telemetry::TASKS_OPEN).set(self.open.len() as f64);
@@ -289,6 +330,7 @@ impl Actor for Distributor {
         self.turn_soon(ctx);
         self.wake_later(ctx);
         self.keep_records(ctx);
+        self.look_for_stragglers(ctx);
     }
 }
 

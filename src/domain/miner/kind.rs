@@ -22,6 +22,8 @@ const EVIDENCE_EVEN: i64 = 20 * ONE;
 /// Full scores that every miner begins with, in millionths of a score, so that the first single
 /// score does not decide.
 const SCORES_PRIOR: i64 = 5 * ONE;
+/// Score from which an answer is valid.
+const VALID: Score = Score::clamped(ONE / 2);
 
 /// One miner's record at one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -37,6 +39,8 @@ pub struct KindRecord {
     bad: i64,
     /// Decayed number of scores, millionths.
     scored: i64,
+    /// Valid answers in a row: those scored at least one half, with no failure in between.
+    valid_in_row: u32,
     /// Decayed sum of scores, millionths.
     score_sum: i64,
     /// Mean time from fetch to answer, microseconds; 0 before the first answer.
@@ -71,6 +75,7 @@ impl KindRecord {
     /// A lease was lost by the miner's fault.
     pub fn failed(&mut self, now: Millis) {
         self.failed = self.failed.saturating_add(1);
+        self.valid_in_row = 0;
         self.outcome(0, ONE);
         self.breaker.failed(now);
     }
@@ -82,6 +87,7 @@ impl KindRecord {
 
     /// A response was scored.
     pub fn scored(&mut self, score: Score) {
+        self.valid_in_row = if score >= VALID { self.valid_in_row.saturating_add(1) } else { 0 };
         self.scored = kept(self.scored).saturating_add(ONE);
         self.score_sum = kept(self.score_sum).saturating_add(score.millionths());
     }
@@ -108,6 +114,12 @@ impl KindRecord {
     pub fn success_rate(&self) -> Option<Score> {
         let rate = self.good.saturating_mul(ONE).checked_div(self.evidence_millionths())?;
         Some(Score::clamped(rate))
+    }
+
+    /// Valid answers in a row.
+    #[must_use]
+    pub const fn valid_in_row(&self) -> u32 {
+        self.valid_in_row
     }
 
     /// Recent mean score; `None` before the first score.
@@ -321,6 +333,19 @@ mod tests {
         assert!(matches!(records.gate(tts, Millis(0)), Gate::Open(_)));
         assert_eq!(records.gate(stt, Millis(0)), Gate::Closed);
         assert!(records.quarantined(Millis(0)) && !records.quarantined(Millis(60_000)));
+    }
+
+    #[test]
+    fn a_row_of_valid_answers_ends_with_a_bad_score_or_a_failure() {
+        let row = |outcomes: &[fn(&mut KindRecord)]| {
+            let mut record = KindRecord::default();
+            outcomes.iter().for_each(|outcome| outcome(&mut record));
+            record.valid_in_row()
+        };
+        let good: fn(&mut KindRecord) = |r| r.scored(Score::clamped(500_000));
+        assert_eq!(row(&[good, good, |r| r.answered(None), good]), 3);
+        assert_eq!(row(&[good, good, |r| r.scored(Score::clamped(499_999)), good]), 1);
+        assert_eq!(row(&[good, good, |r| r.failed(Millis(0))]), 0);
     }
 
     #[test]

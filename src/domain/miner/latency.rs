@@ -54,11 +54,17 @@ impl Latencies {
         }
     }
 
+    /// How many answers these are, in millionths of an answer.
+    #[must_use]
+    pub fn count_millionths(&self) -> i64 {
+        self.0.iter().map(|&count| i64::from(count)).sum()
+    }
+
     /// The time within which `share` millionths of the answers came, in milliseconds; `None` before
     /// the first answer.
     #[must_use]
     pub fn quantile_millis(&self, share: i64) -> Option<i64> {
-        let all: i64 = self.0.iter().map(|&count| i64::from(count)).sum();
+        let all = self.count_millionths();
         let mut left = i128::from(all) * i128::from(share.clamp(0, ONE)) / i128::from(ONE);
         for (place, &count) in self.0.iter().enumerate() {
             let count = i128::from(count);

@@ -7,6 +7,9 @@ use crate::domain::units::ONE;
 
 /// What is left of older answers with each new one: a memory of a thousand.
 const KEEP: i64 = 999_000;
+/// Answers without which nobody knows what is late, in millionths of an answer; a little less than
+/// twenty, since they decay.
+const ANSWERS_MIN: i64 = 19 * ONE;
 
 /// The median time from fetch to answer of each kind.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +48,18 @@ impl Paces {
     #[must_use]
     pub fn p50_millis(&self, kind: KindIndex) -> Option<i64> {
         self.p50s.get(usize::from(kind.0)).copied().flatten()
+    }
+
+    /// The time within which 95 % of the answers of a kind come, in milliseconds; `None` before there
+    /// were enough.
+    #[must_use]
+    pub fn p95_millis(&self, kind: KindIndex) -> Option<i64> {
+        let latencies = self.latencies.get(usize::from(kind.0))?;
+        if latencies.count_millionths() < ANSWERS_MIN {
+            None
+        } else {
+            latencies.quantile_millis(950_000)
+        }
     }
 
     /// The medians of all kinds, by kind.

@@ -78,13 +78,12 @@ impl ReadyQueue {
     }
 
     /// Slots of a task were given out for the first time: its client, of this weight, has had its
-    /// turn. The task is out of the queue then.
-    pub fn begin(&mut self, ticket: &Ticket<'_>, weight: u32, now: Millis) {
-        if let Some(share) = self.shares.get_mut(&(ticket.kind, ticket.priority)) {
-            let cost = u64::from(ticket.slots).saturating_mul(share::SLOT);
-            let cost = cost / u64::from(weight.max(1));
-            share.begin(ticket.owner, (ticket.since, ticket.id), cost, now);
-        }
+    /// turn. The task is out of the queue then; whether it was in it.
+    pub fn begin(&mut self, ticket: &Ticket<'_>, weight: u32, now: Millis) -> bool {
+        let cost = u64::from(ticket.slots).saturating_mul(share::SLOT) / u64::from(weight.max(1));
+        self.shares
+            .get_mut(&(ticket.kind, ticket.priority))
+            .is_some_and(|share| share.begin(ticket.owner, (ticket.since, ticket.id), cost, now))
     }
 
     /// Takes a task out.

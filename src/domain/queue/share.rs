@@ -88,10 +88,11 @@ impl Share {
     }
 
     /// Takes out a task that was begun now, and charges its client for `cost` of virtual time.
-    pub(super) fn begin(&mut self, owner: &str, age: Age, cost: u64, now: Millis) {
-        let Some(client) = self.clients.get_mut(owner) else { return };
+    /// Whether it waited here.
+    pub(super) fn begin(&mut self, owner: &str, age: Age, cost: u64, now: Millis) -> bool {
+        let Some(client) = self.clients.get_mut(owner) else { return false };
         if !client.tasks.remove(&age) {
-            return;
+            return false;
         }
         self.tasks -= 1;
         self.order.remove(&client.turn());
@@ -102,6 +103,7 @@ impl Share {
             self.order.insert(client.turn());
         }
         self.settle();
+        true
     }
 
     /// Once nobody waits, all debts are settled: the next ones begin as equals.

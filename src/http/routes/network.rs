@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::miners::uid;
 use crate::actors::consensus::{Explain, Overview, VerdictOf, VerdictsOf, ViewConsensus};
-use crate::actors::distributor::{ViewKinds, ViewMiners};
+use crate::actors::distributor::{ViewEstimates, ViewKinds, ViewMiners};
 use crate::domain::consensus::{Event, Step, ValidatorView};
 use crate::domain::limits::CONSENSUS_TIMEOUT_MINUTES;
 use crate::domain::units::{Millis, ONE};
@@ -201,5 +201,8 @@ pub(super) async fn validator(web: Data<Web>, _: AnyCaller, path: Path<String>) 
 /// `GET /kinds`: what may be asked for here.
 pub(super) async fn kinds(web: Data<Web>, _: AnyCaller) -> ApiResult {
     let kinds: Vec<_> = web.kinds.iter().collect();
-    Ok(HttpResponse::Ok().json(json!({ "success": true, "kinds": kinds })))
+    let estimates = web.distributor.send(ViewEstimates).await?;
+    Ok(HttpResponse::Ok().json(json!({
+        "success": true, "kinds": kinds, "estimates": estimates,
+    })))
 }

@@ -10,12 +10,12 @@ use base64::Engine;
 use serde_json::{Value, json};
 
 use super::submit::{
-    Material, Wish, idempotency_key, known_kind, known_language, order, read_text,
+    Material, Wish, idempotency_key, known_kind, known_language, order, read_text, refused,
 };
 use crate::actors::distributor::{CancelTask, Submitted, Watch, Watched};
 use crate::domain::ids::{FileId, TaskId};
 use crate::domain::kind::TaskKind;
-use crate::domain::limits::WAITED_RESULT_SECS;
+use crate::domain::limits::{MIN_RESPONSES, WAITED_RESULT_SECS};
 use crate::domain::task::{Completion, Priority, TaskState};
 use crate::http::Web;
 use crate::http::auth::{ClientCaller, UploadCaller};
@@ -146,6 +146,9 @@ fn wish(fields: &mut Fields, kind: &TaskKind, any: &[&str]) -> Wish {
         model_id: model.filter(|model| !any.contains(&model.as_str())),
         voice_name: None,
         redundancy: kind.redundancy,
+        adaptive: false,
+        min_responses: MIN_RESPONSES,
+        delay_secs: 0,
         completion: Completion::First,
         deadline_secs: WAITED_RESULT_SECS,
     }
@@ -172,13 +175,7 @@ async fn result(
             return Err(ApiError::full(reason.split(';').next().unwrap_or_default()));
         }
         Submitted::Existing(id) => id,
-        Submitted::Mismatch => {
-            return Err(ApiError::new(
-                Code::IdempotencyMismatch,
-                "this `Idempotency-Key` was sent with another request; use a new key",
-            ));
-        }
-        Submitted::Full => return Err(ApiError::full("too many tasks are open")),
+        Submitted::Refused(refusal) => return Err(refused(refusal)),
     };
     match web.distributor.send(Watch(task)).await? {
         Watched::Later(ended) => {

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::actors::distributor::{Estimate, Submit, Submitted};
+use crate::actors::distributor::{Estimate, Refusal, Submit, Submitted};
 use crate::domain::ids::{FileId, TaskId};
 use crate::domain::kind::{Input, TaskKind};
 use crate::domain::limits;
@@ -124,7 +124,7 @@ pub(super) async fn order(
         priority: wish.priority,
         slots: wish.redundancy,
         enough: wish.redundancy,
-        min_responses: limits::MIN_RESPONSES,
+        min_responses: wish.min_responses,
         source_language: wish.source_language,
         target_language: wish.target_language,
         model_id: wish.model_id,
@@ -132,10 +132,13 @@ pub(super) async fn order(
         input,
         run_millis: kind.run_secs * SECOND,
         created_at: now,
-        deadline: now.plus(wish.deadline_secs * SECOND),
+        deadline: now.plus((wish.delay_secs + wish.deadline_secs) * SECOND),
         retry_of: None,
+        start_at: now.plus(wish.delay_secs * SECOND),
+        adaptive: None,
     };
-    let submit = Submit { task, completion: wish.completion, idempotency, nonce };
+    let (completion, adaptive) = (wish.completion, wish.adaptive);
+    let submit = Submit { task, completion, adaptive, idempotency, nonce };
     Ok((id, web.distributor.send(submit).await??))
 }
 
@@ -148,7 +151,11 @@ pub(super) struct Wish {
     pub(super) model_id: Option<String>,
     pub(super) voice_name: Option<String>,
     pub(super) redundancy: u16,
+    /// Whether a trusted miner's answer may do alone.
+    pub(super) adaptive: bool,
     pub(super) completion: Completion,
+    pub(super) min_responses: u16,
+    pub(super) delay_secs: i64,
     pub(super) deadline_secs: i64,
 }
 
@@ -176,7 +183,8 @@ impl Wish {
             let reason = "is not served yet; wait with `GET /api/v1/tasks/<id>?wait=30`";
             fields.complain("callback_url", reason);
         }
-        let redundancy = fields.integer("redundancy", 1, limits::REDUNDANCY_MAX.into());
+        let (redundancy, adaptive) = redundancy(&mut fields, kind);
+        let least = fields.integer("min_responses", 1, redundancy.into());
         let (min, max) = (limits::DEADLINE_SECS_MIN, limits::DEADLINE_SECS_MAX);
         let wish = Self {
             text,
@@ -185,12 +193,41 @@ impl Wish {
             priority: fields.parsed("priority").unwrap_or(Priority::Normal),
             model_id: fields.name("model_id"),
             voice_name: fields.name("voice_name"),
-            redundancy: redundancy.and_then(|n| u16::try_from(n).ok()).unwrap_or(kind.redundancy),
+            redundancy,
+            adaptive,
             completion: fields.parsed("completion").unwrap_or(Completion::All),
+            min_responses: least
+                .and_then(|n| u16::try_from(n).ok())
+                .unwrap_or(limits::MIN_RESPONSES),
+            delay_secs: fields.integer("delay_secs", 0, max).unwrap_or(0),
             deadline_secs: fields.integer("deadline_secs", min, max).unwrap_or(kind.deadline_secs),
         };
         fields.done()?;
         Ok(wish)
+    }
+}
+
+/// How many answers are wanted at most, and whether the first miner's trust decides.
+fn redundancy(fields: &mut Fields, kind: &TaskKind) -> (u16, bool) {
+    let wish = fields.take("redundancy");
+    if wish.as_ref().is_some_and(|wish| wish == "adaptive") {
+        return (kind.redundancy, true);
+    }
+    let Some(wish) = wish else { return (kind.redundancy, kind.adaptive) };
+    let number = match &wish {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    let number = number.and_then(|number| u16::try_from(number).ok());
+    match number.filter(|number| (1..=limits::REDUNDANCY_MAX).contains(number)) {
+        Some(number) => (number, false),
+        None => {
+            let max = limits::REDUNDANCY_MAX;
+            let reason = format!("must be a whole number from 1 to {max}, or `adaptive`");
+            fields.complain("redundancy", reason);
+            (kind.redundancy, kind.adaptive)
+        }
     }
 }
 
@@ -294,6 +331,9 @@ fn meaning(kind: &TaskKind, wish: &Wish, input_hash: &str) -> Hash {
         wish.redundancy,
         wish.completion.to_string(),
         wish.deadline_secs,
+        wish.adaptive,
+        wish.min_responses,
+        wish.delay_secs,
     ]);
     Sha256::digest(meaning.to_string()).into()
 }
@@ -333,11 +373,23 @@ pub(super) async fn answer(
                 "estimate": null,
             }))
         }
-        Submitted::Mismatch => Err(ApiError::new(
+        Submitted::Refused(refusal) => Err(refused(refusal)),
+    }
+}
+
+/// What a client hears whose task was not taken in.
+pub(super) fn refused(refusal: Refusal) -> ApiError {
+    match refusal {
+        Refusal::Mismatch => ApiError::new(
             Code::IdempotencyMismatch,
             "this `Idempotency-Key` was sent with another request; use a new key",
-        )),
-        Submitted::Full => Err(ApiError::full("too many tasks are open")),
+        ),
+        Refusal::TooMany(most) => ApiError::new(
+            Code::RateLimited,
+            format!("you have {most} tasks open, which is the limit; wait until some have ended"),
+        )
+        .retry_after(10),
+        Refusal::Full => ApiError::full("too many tasks are open"),
     }
 }
 

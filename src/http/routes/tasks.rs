@@ -205,11 +205,13 @@ pub(super) async fn retry(
     let task = NewTask {
         id: new,
         created_at: now,
-        deadline: now.plus(old.deadline.since(old.created_at)),
+        start_at: now,
+        deadline: now.plus(old.deadline.since(old.start_at)),
         retry_of: Some(old.id),
         ..old
     };
-    let submit = Submit { task, completion, idempotency, nonce: caller.nonce };
+    let adaptive = task.adaptive.is_some();
+    let submit = Submit { task, completion, adaptive, idempotency, nonce: caller.nonce };
     let submitted = web.distributor.send(submit).await??;
     let mut told = answer(&web, new, wished, submitted).await?;
     let place = format!("/api/v1/tasks/{}", told["task_id"].as_str().unwrap_or_default());

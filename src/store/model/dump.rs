@@ -308,6 +308,9 @@ fn task_line(record: &TaskRecord) -> String {
         created_at = task.created_at,
         deadline = task.deadline,
         retry_of = task.retry_of.map(|id| id.0),
+        start_at = task.start_at,
+        adaptive_slots = task.adaptive.map(|to| to.slots),
+        adaptive_enough = task.adaptive.map(|to| to.enough),
         first_response_at = record.first_response_at,
         finished_at = record.finished_at,
         best_slot = record.best_slot,
@@ -327,6 +330,8 @@ fn slot_line(task: &TaskRecord, row: &SlotRow) -> String {
         granted_at = row.granted_at,
         fetched_at = row.fetched_at,
         expires_at = row.expires_at,
+        hedge_of = row.hedge_of,
+        hedged_by = row.hedged_by,
     )
 }
 

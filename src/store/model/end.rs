@@ -155,14 +155,19 @@ impl Tables {
             self.lease_ended(holder, Some(reason));
             let Some(slot) = slot_of(&mut self.tasks, token.task, token.slot) else { continue };
             slot.failures = slot.failures.saturating_add(reason.is_failure().into());
-            let after = policy.after_loss(token, reason, slot.failures, now);
+            let (failures, peer) = (slot.failures, slot.peer());
+            let peer = peer.and_then(|peer| slot_of(&mut self.tasks, token.task, peer));
+            let alone = peer.is_some_and(|peer| peer.state.leased());
+            let after = policy.after_loss(token, reason, failures, now);
             let (state, not_before, retry_at) = match after {
+                _ if alone => (SlotState::Superseded, now, None),
                 AfterLoss::Retry(at) => (SlotState::Queued, at, Some(at)),
                 AfterLoss::GiveUp => (SlotState::Failed, now, None),
             };
+            let Some(slot) = slot_of(&mut self.tasks, token.task, token.slot) else { continue };
             (slot.state, slot.not_before, slot.holder) = (state, not_before, None);
             (slot.granted_at, slot.fetched_at, slot.expires_at) = (None, None, None);
-            if let (None, Some(task)) = (retry_at, self.tasks.get_mut(&token.task)) {
+            if let (SlotState::Failed, Some(task)) = (state, self.tasks.get_mut(&token.task)) {
                 task.failed += 1;
             }
             lost.push((token, holder, reason, retry_at));
@@ -208,6 +213,16 @@ impl Tables {
         }
         let standing = self.tasks.get(&id).map_or_else(nothing, standing);
         Standing { freed, ..standing }
+    }
+
+    /// Ends the lease on the other slot of a hedge that was answered.
+    pub(super) fn end_peer(&mut self, task: TaskId, peer: u16, now: Millis) -> Option<Freed> {
+        let slot = slot_of(&mut self.tasks, task, peer).filter(|slot| slot.state.leased())?;
+        (slot.state, slot.expires_at) = (SlotState::Superseded, None);
+        let token = LeaseToken { task, slot: peer, attempt: slot.attempt };
+        let holder = self.write_attempt(token, LossReason::Superseded, now)?;
+        self.lease_ended(holder, Some(LossReason::Superseded));
+        Some(Freed { token, holder })
     }
 
     /// Writes down a lease that ends without an answer; who held it.

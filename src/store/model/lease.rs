@@ -83,6 +83,48 @@ impl Tables {
         Granted::Yes
     }
 
+    /// An open task that wants one answer wants more.
+    pub(super) fn widen(&mut self, command: &Widen) -> bool {
+        let Widen { task, to, now } = *command;
+        let task = self.tasks.get_mut(&task).filter(|t| t.state == TaskState::Open);
+        let single = |t: &&mut TaskRecord| t.task.slots == 1 && t.slots.len() == 1;
+        let Some(task) = task.filter(single).filter(|_| to.slots > 1) else { return false };
+        (task.task.slots, task.task.enough) = (to.slots, to.enough);
+        task.slots.extend((1..to.slots).map(|slot| queued_slot(slot, now)));
+        true
+    }
+
+    /// A second lease beside a straggler's, on the next slot.
+    pub(super) fn hedge(&mut self, command: &Hedge) -> Granted {
+        let Hedge { of, grant, now } = *command;
+        let straggler = self.tasks.get(&of.task).filter(|task| {
+            task.state == TaskState::Open && task.slots.len() == usize::from(grant.slot)
+        });
+        let straggler = straggler.and_then(|task| task.slots.get(usize::from(of.slot)));
+        let lives = straggler.is_some_and(|slot| {
+            slot.state.leased() && slot.attempt == of.attempt && slot.peer().is_none()
+        });
+        if !lives {
+            return Granted::Taken;
+        }
+        let Some(task) = self.tasks.get_mut(&of.task) else { return Granted::Taken };
+        task.slots.push(queued_slot(grant.slot, now));
+        let assign = Assign { task: of.task, grants: vec![grant], now };
+        let granted = self.grant(&assign, &grant);
+        let Some(task) = self.tasks.get_mut(&of.task) else { return Granted::Taken };
+        if granted == Granted::Yes {
+            if let Some(slot) = task.slots.last_mut() {
+                slot.hedge_of = Some(of.slot);
+            }
+            if let Some(slot) = task.slots.get_mut(usize::from(of.slot)) {
+                slot.hedged_by = Some(grant.slot);
+            }
+        } else {
+            task.slots.pop();
+        }
+        granted
+    }
+
     /// An offer is fetched once.
     pub(super) fn fetch(&mut self, command: &Fetch) -> Vec<bool> {
         let mut fetched = Vec::with_capacity(command.leases.len());
@@ -115,6 +157,7 @@ impl Tables {
         };
         slot.state = SlotState::Answered;
         slot.expires_at = None;
+        let peer = slot.peer();
         let elapsed_millis = now.since(slot.fetched_at.or(slot.granted_at).unwrap_or_default());
         self.lease_ended(holder, None);
         if let Some(task) = self.tasks.get_mut(&token.task) {
@@ -133,7 +176,10 @@ impl Tables {
             created_at: now,
         };
         self.responses.insert((token.task, token.slot), response);
-        Responded::Accepted { elapsed_millis, standing: self.settle(token.task, now) }
+        let mut standing = self.settle(token.task, now);
+        standing.freed.extend(peer.and_then(|peer| self.end_peer(token.task, peer, now)));
+        standing.freed.sort_unstable();
+        Responded::Accepted { elapsed_millis, standing }
     }
 
     /// What an answer without a live lease is: the one that was taken, another one for the same
@@ -155,19 +201,26 @@ impl Tables {
     }
 }
 
-/// A new task, all of whose slots wait.
-fn queued(task: NewTask) -> TaskRecord {
-    let slot = |slot| SlotRow {
+/// A slot that waits.
+const fn queued_slot(slot: u16, not_before: Millis) -> SlotRow {
+    SlotRow {
         slot,
         state: SlotState::Queued,
         attempt: 0,
         failures: 0,
-        not_before: task.created_at,
+        not_before,
         holder: None,
         granted_at: None,
         fetched_at: None,
         expires_at: None,
-    };
+        hedge_of: None,
+        hedged_by: None,
+    }
+}
+
+/// A new task, all of whose slots wait.
+fn queued(task: NewTask) -> TaskRecord {
+    let slots = (0..task.slots).map(|slot| queued_slot(slot, task.start_at)).collect();
     TaskRecord {
         state: TaskState::Open,
         answered: 0,
@@ -175,7 +228,7 @@ fn queued(task: NewTask) -> TaskRecord {
         first_response_at: None,
         finished_at: None,
         best_slot: None,
-        slots: (0..task.slots).map(slot).collect(),
+        slots,
         attempts: Vec::new(),
         task,
     }

@@ -100,6 +100,12 @@ impl Store for ModelStore {
     async fn assign(&self, command: Assign) -> StoreResult<Vec<Granted>> {
         Ok(self.tables().assign(&command))
     }
+    async fn widen(&self, command: Widen) -> StoreResult<bool> {
+        Ok(self.tables().widen(&command))
+    }
+    async fn hedge(&self, command: Hedge) -> StoreResult<Granted> {
+        Ok(self.tables().hedge(&command))
+    }
     async fn fetch(&self, command: Fetch) -> StoreResult<Vec<bool>> {
         Ok(self.tables().fetch(&command))
     }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::dialect::{Batch, Cast, statement};
 use super::row::{self, get, holder, small, token};
 use super::settle::{self, Ended, LostLease, Moves, Standings};
+use super::widen;
 use super::writer::Waiting;
 use crate::domain::ids::{LeaseToken, TaskId};
 use crate::domain::lease::{AfterLoss, LeasePolicy, LossReason};
@@ -21,19 +22,23 @@ use crate::store::*;
 
 /// A live lease as read, before it is lost.
 pub(super) struct Live {
-    token: LeaseToken,
-    holder: Holder,
+    pub(super) token: LeaseToken,
+    pub(super) holder: Holder,
     offered: bool,
     failures: u16,
-    granted_at: Option<i64>,
-    fetched_at: Option<i64>,
+    pub(super) granted_at: Option<i64>,
+    pub(super) fetched_at: Option<i64>,
+    /// The other slot, when it is one of a hedge.
+    peer: Option<u16>,
 }
 
-pub(super) const LIVE_COLUMNS: &str = "slot.task_id, slot.slot, slot.attempt, slot.holder_kind, slot.holder, \
-                            slot.state, slot.failures, slot.granted_at, slot.fetched_at";
+pub(super) const LIVE_COLUMNS: &str = "slot.task_id, slot.slot, slot.attempt, slot.holder_kind, \
+    slot.holder, slot.state, slot.failures, slot.granted_at, slot.fetched_at, slot.hedge_of, \
+    slot.hedged_by";
 
 pub(super) fn read_live(row: &QueryResult) -> StoreResult<Live> {
     let (kind, id): (String, Uuid) = (get(row, 3)?, get(row, 4)?);
+    let (hedge_of, hedged_by): (Option<i32>, Option<i32>) = (get(row, 9)?, get(row, 10)?);
     Ok(Live {
         token: token(get(row, 0)?, get(row, 1)?, get(row, 2)?)?,
         holder: holder(&kind, id)?,
@@ -41,6 +46,7 @@ pub(super) fn read_live(row: &QueryResult) -> StoreResult<Live> {
         failures: small("failures", get(row, 6)?)?,
         granted_at: get(row, 7)?,
         fetched_at: get(row, 8)?,
+        peer: hedge_of.or(hedged_by).map(|slot| small("peer", slot)).transpose()?,
     })
 }
 
@@ -72,17 +78,23 @@ const LOSE: Batch = Batch {
 /// tasks settled. Answers in the order given.
 pub(super) async fn lose(tx: &DatabaseTransaction, losses: Vec<Loss>) -> StoreResult<Vec<Lost>> {
     let mut rows = Vec::with_capacity(losses.len());
+    let peers = losses.iter().filter_map(|loss| Some((loss.live.token.task, loss.live.peer?)));
+    let mut leased = widen::leased(tx, peers).await?;
     let mut moves = Moves::new();
     let mut ended: BTreeMap<TaskId, Ended> = BTreeMap::new();
     let (mut attempts, mut lost) = (Vec::new(), Vec::new());
     for Loss { live, reason, policy, now } in losses {
         let failures = live.failures.saturating_add(reason.is_failure().into());
         let after = policy.after_loss(live.token, reason, failures, now);
+        // Of a hedge the other lease goes on alone, unless it ended here just before.
+        leased.remove(&(live.token.task, live.token.slot));
+        let alone = live.peer.is_some_and(|peer| leased.contains(&(live.token.task, peer)));
         let (state, not_before, retry_at) = match after {
+            _ if alone => (SlotState::Superseded, now, None),
             AfterLoss::Retry(at) => (SlotState::Queued, at, Some(at)),
             AfterLoss::GiveUp => (SlotState::Failed, now, None),
         };
-        if retry_at.is_none() {
+        if state == SlotState::Failed {
             let ended = ended.entry(live.token.task).or_default();
             ended.failed += 1;
             ended.now = now;
@@ -136,7 +148,8 @@ const FIND: Batch = Batch {
         ("holder", Cast::Uuid),
     ],
     body: "SELECT slot.task_id, slot.slot, slot.attempt, slot.holder_kind, slot.holder, \
-           slot.state, slot.failures, slot.granted_at, slot.fetched_at FROM slot \
+           slot.state, slot.failures, slot.granted_at, slot.fetched_at, slot.hedge_of, \
+           slot.hedged_by FROM slot \
            JOIN v ON v.task_id = slot.task_id AND v.slot = slot.slot \
            WHERE slot.attempt = v.attempt AND slot.holder = v.holder \
            AND slot.state IN ('offered','running')",

@@ -1,6 +1,7 @@
 //! New tasks and their slots.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use sea_orm::{DatabaseTransaction, Value};
 use uuid::Uuid;
@@ -9,6 +10,7 @@ use super::dialect::{Batch, Cast};
 use super::row::get;
 use super::writer::Waiting;
 use crate::domain::ids::TaskId;
+use crate::domain::units::Millis;
 use crate::store::{Enqueue, Enqueued, NewTask, StoreResult, TaskInput};
 
 const TAKE_KEY: Batch = Batch {
@@ -140,13 +142,18 @@ const INSERT_TASK: Batch = Batch {
         ("created_at", Cast::Big),
         ("deadline", Cast::Big),
         ("retry_of", Cast::Uuid),
+        ("start_at", Cast::Big),
+        ("adaptive_slots", Cast::Int),
+        ("adaptive_enough", Cast::Int),
     ],
     body: "INSERT INTO task (id, owner, kind, state, priority, slots, enough, min_responses, \
            answered, failed, source_language, target_language, model_id, voice_name, input_text, \
-           input_file, run_millis, created_at, deadline, retry_of) \
+           input_file, run_millis, created_at, deadline, retry_of, start_at, adaptive_slots, \
+           adaptive_enough) \
            SELECT id, owner, kind, 'open', priority, slots, enough, min_responses, 0, 0, \
            source_language, target_language, model_id, voice_name, input_text, input_file, \
-           run_millis, created_at, deadline, retry_of FROM v",
+           run_millis, created_at, deadline, retry_of, start_at, adaptive_slots, \
+           adaptive_enough FROM v",
 };
 
 fn task_row(task: &NewTask) -> Vec<Value> {
@@ -172,16 +179,27 @@ fn task_row(task: &NewTask) -> Vec<Value> {
         task.created_at.0.into(),
         task.deadline.0.into(),
         task.retry_of.map(|id| id.0).into(),
+        task.start_at.0.into(),
+        task.adaptive.map(|to| i32::from(to.slots)).into(),
+        task.adaptive.map(|to| i32::from(to.enough)).into(),
     ]
 }
 
-const INSERT_SLOT: Batch = Batch {
+pub(super) const INSERT_SLOT: Batch = Batch {
     columns: &[("task_id", Cast::Uuid), ("slot", Cast::Int), ("not_before", Cast::Big)],
     body: "INSERT INTO slot (task_id, slot, state, attempt, failures, not_before) \
            SELECT task_id, slot, 'queued', 0, 0, not_before FROM v",
 };
 
 fn slot_rows(task: &NewTask) -> impl Iterator<Item = Vec<Value>> + use<> {
-    let (id, created_at) = (task.id.0, task.created_at.0);
-    (0..task.slots).map(move |slot| vec![id.into(), i32::from(slot).into(), created_at.into()])
+    queued_slots(task.id, 0..task.slots, task.start_at)
+}
+
+/// Rows of [`INSERT_SLOT`].
+pub(super) fn queued_slots(
+    task: TaskId,
+    slots: Range<u16>,
+    not_before: Millis,
+) -> impl Iterator<Item = Vec<Value>> {
+    slots.map(move |slot| vec![task.0.into(), i32::from(slot).into(), not_before.0.into()])
 }

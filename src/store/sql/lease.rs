@@ -32,7 +32,7 @@ const OPEN: Batch = Batch {
            RETURNING slot.task_id, slot.slot",
 };
 
-const TAKE_ROOM: Batch = Batch {
+pub(super) const TAKE_ROOM: Batch = Batch {
     columns: &[("id", Cast::Uuid), ("n", Cast::Int)],
     body: "UPDATE registration SET live = live + v.n FROM v WHERE registration.id = v.id \
            AND closed_at IS NULL AND live + v.n <= capacity RETURNING registration.id",

@@ -17,6 +17,7 @@ mod register;
 mod respond;
 mod row;
 mod settle;
+mod widen;
 mod writer;
 
 use std::sync::Mutex;
@@ -143,6 +144,12 @@ impl Store for SqlStore {
         self.commit(command).await
     }
     async fn assign(&self, command: Assign) -> StoreResult<Vec<Granted>> {
+        self.commit(command).await
+    }
+    async fn widen(&self, command: Widen) -> StoreResult<bool> {
+        self.commit(command).await
+    }
+    async fn hedge(&self, command: Hedge) -> StoreResult<Granted> {
         self.commit(command).await
     }
     async fn fetch(&self, command: Fetch) -> StoreResult<Vec<bool>> {

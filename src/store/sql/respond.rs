@@ -6,8 +6,9 @@ use sea_orm::{DatabaseTransaction, Value};
 use uuid::Uuid;
 
 use super::dialect::{Batch, Cast};
-use super::row::{get, text, token};
+use super::row::{get, small, text, token};
 use super::settle::{self, Ended, Moves};
+use super::widen;
 use super::writer::Waiting;
 use crate::domain::ids::LeaseToken;
 use crate::store::{Respond, Responded, StoreError, StoreResult};
@@ -22,7 +23,8 @@ const ANSWER: Batch = Batch {
     body: "UPDATE slot SET state = 'answered', expires_at = NULL FROM v \
            WHERE slot.task_id = v.task_id AND slot.slot = v.slot AND slot.attempt = v.attempt \
            AND slot.holder = v.holder AND slot.state IN ('offered','running') \
-           RETURNING slot.task_id, slot.slot, slot.attempt, slot.granted_at, slot.fetched_at",
+           RETURNING slot.task_id, slot.slot, slot.attempt, slot.granted_at, slot.fetched_at, \
+           slot.hedge_of, slot.hedged_by",
 };
 
 const FIND: Batch = Batch {
@@ -49,22 +51,31 @@ pub(super) async fn run(
         return Ok(());
     }
     let mut began: HashMap<LeaseToken, i64> = HashMap::new();
+    let mut peer_of = HashMap::new();
     for row in ANSWER.run(tx, rows).await? {
         let token = token(get(&row, 0)?, get(&row, 1)?, get(&row, 2)?)?;
         let (granted, fetched): (Option<i64>, Option<i64>) = (get(&row, 3)?, get(&row, 4)?);
         began.insert(token, fetched.or(granted).unwrap_or_default());
+        let (hedge_of, hedged_by): (Option<i32>, Option<i32>) = (get(&row, 5)?, get(&row, 6)?);
+        if let Some(peer) = hedge_of.or(hedged_by) {
+            peer_of.insert(token, small("peer", peer)?);
+        }
     }
     let mut rows = Vec::with_capacity(began.len());
-    let mut ended = BTreeMap::new();
+    let (mut ended, mut peers) = (BTreeMap::new(), HashMap::new());
     let mut moves = Moves::new();
     for command in waiting.iter().filter(|w| w.is_open()).map(|w| &w.command) {
         let Some(&began) = began.get(&command.token) else { continue };
         rows.push(response_row(command, command.now.0 - began));
         settle::count(&mut moves, command.holder, None);
         ended.insert(command.token.task, Ended { answered: 1, failed: 0, now: command.now });
+        if let Some(&peer) = peer_of.get(&command.token) {
+            peers.insert((command.token.task, peer), command.now);
+        }
     }
     INSERT.run(tx, rows).await?;
     let mut standings = settle::settle(tx, &ended, &mut moves).await?;
+    widen::end_peers(tx, peers, &mut standings, &mut moves).await?;
     settle::write_moves(tx, moves).await?;
     for waiting in waiting.iter_mut().filter(|w| w.is_open()) {
         let Some(&began) = began.get(&waiting.command.token) else { continue };

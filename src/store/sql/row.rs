@@ -15,8 +15,8 @@ use crate::domain::miner::Record;
 use crate::domain::units::{Millis, Score};
 use crate::store::{
     AttemptRow, EvaluationRow, FileRow, Hash, Holder, KeyRow, KindRecordRow, NewTask,
-    RegistrationRow, ReportRow, ResponseRow, RoundRow, SlotRow, StoreError, StoreResult, TaskInput,
-    TaskRecord, ValidatorRow, VerdictRow,
+    RegistrationRow, Replication, ReportRow, ResponseRow, RoundRow, SlotRow, StoreError,
+    StoreResult, TaskInput, TaskRecord, ValidatorRow, VerdictRow,
 };
 
 /// A database error on a path where nothing can have been committed.
@@ -92,6 +92,8 @@ pub(super) fn slot(row: &e::slot::Model) -> StoreResult<SlotRow> {
         granted_at: row.granted_at.map(Millis),
         fetched_at: row.fetched_at.map(Millis),
         expires_at: row.expires_at.map(Millis),
+        hedge_of: row.hedge_of.map(|slot| small("hedge_of", slot)).transpose()?,
+        hedged_by: row.hedged_by.map(|slot| small("hedged_by", slot)).transpose()?,
     })
 }
 
@@ -112,6 +114,13 @@ pub(super) fn task(row: e::task::Model) -> StoreResult<TaskRecord> {
         (Some(text), None) => TaskInput::Text(text),
         (None, Some(file)) => TaskInput::File(FileId(file)),
         _ => return Err(corrupt("task input", row.id)),
+    };
+    let adaptive = match (row.adaptive_slots, row.adaptive_enough) {
+        (Some(slots), Some(enough)) => Some(Replication {
+            slots: small("adaptive_slots", slots)?,
+            enough: small("adaptive_enough", enough)?,
+        }),
+        _ => None,
     };
     Ok(TaskRecord {
         state: text("task state", &row.state)?,
@@ -138,6 +147,8 @@ pub(super) fn task(row: e::task::Model) -> StoreResult<TaskRecord> {
             run_millis: row.run_millis,
             created_at: Millis(row.created_at),
             deadline: Millis(row.deadline),
+            start_at: Millis(row.start_at.unwrap_or(row.created_at)),
+            adaptive,
             retry_of: row.retry_of.map(TaskId),
         },
     })

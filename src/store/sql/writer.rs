@@ -15,7 +15,7 @@ use sea_orm::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{end, enqueue, evaluate, lease, nonce, records, register, respond};
+use super::{end, enqueue, evaluate, lease, nonce, records, register, respond, widen};
 use crate::domain::ids::{MinerUid, TaskId, ValidatorId};
 use crate::domain::limits::{BATCH_COMMANDS_MAX, WRITER_QUEUE_MAX};
 use crate::domain::units::Millis;
@@ -142,6 +142,8 @@ pub(super) struct RevokeKey(pub(super) String, pub(super) Millis);
 
 jobs! {
     enqueues: Enqueue(Enqueue) -> Enqueued, enqueue_key;
+    widens: Widen(Widen) -> bool, |c: &Widen| Key::Task(c.task);
+    hedges: Hedge(Hedge) -> Granted, |c: &Hedge| Key::Task(c.of.task);
     assigns: Assign(Assign) -> Vec<Granted>, |c: &Assign| Key::Task(c.task);
     fetches: Fetch(Fetch) -> Vec<bool>, |c: &Fetch| Key::Holder(c.holder.id());
     heartbeats: Heartbeat(Heartbeat) -> Option<Millis>, |c: &Heartbeat| Key::Lease(c.token);
@@ -305,7 +307,9 @@ async fn apply(tx: &DatabaseTransaction, batch: &mut Batch, alone: bool) -> Stor
     records::close_rounds(tx, &mut batch.rounds).await?;
     records::put_kind_records(tx, &mut batch.kind_records).await?;
     enqueue::run(tx, &mut batch.enqueues, alone).await?;
+    widen::widen(tx, &mut batch.widens).await?;
     lease::assign(tx, &mut batch.assigns, alone).await?;
+    widen::hedge(tx, &mut batch.hedges).await?;
     lease::fetch(tx, &mut batch.fetches).await?;
     lease::heartbeat(tx, &mut batch.heartbeats).await?;
     respond::run(tx, &mut batch.responds).await?;

@@ -66,7 +66,13 @@ async fn until_contradicted(deps: &Deps, actors: &Actors, reports: bool) {
 async fn answer_one(deps: &Deps, actors: &Actors) {
     let task = super::respawn::task(deps.clock.now());
     let id = task.id;
-    let submit = Submit { task, completion: Completion::All, idempotency: None, nonce: None };
+    let submit = Submit {
+        task,
+        completion: Completion::All,
+        adaptive: false,
+        idempotency: None,
+        nonce: None,
+    };
     actors.distributor.send(submit).await.unwrap().unwrap();
     let miner = deps.directory.by_uid(MinerUid(0)).unwrap();
     while miner.addr.send(Find(id)).await.unwrap().is_none() {

@@ -35,6 +35,8 @@ pub(super) fn task(now: pithead::domain::units::Millis) -> NewTask {
         created_at: now,
         deadline: now.plus(600_000),
         retry_of: None,
+        start_at: now,
+        adaptive: None,
     }
 }
 
@@ -45,7 +47,13 @@ fn a_dead_miner_is_respawned_with_its_leases() {
         report(&deps, &actors).await;
         let task = task(deps.clock.now());
         let id = task.id;
-        let submit = Submit { task, completion: Completion::All, idempotency: None, nonce: None };
+        let submit = Submit {
+            task,
+            completion: Completion::All,
+            adaptive: false,
+            idempotency: None,
+            nonce: None,
+        };
         let submitted = actors.distributor.send(submit).await.unwrap().unwrap();
         assert!(matches!(submitted, Submitted::New { slots: 1, .. }), "{submitted:?}");
 

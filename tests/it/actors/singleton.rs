@@ -36,6 +36,8 @@ macro_rules! delegate {
 delegate! {
     enqueue(command: Enqueue) -> Enqueued;
     assign(command: Assign) -> Vec<Granted>;
+    widen(command: Widen) -> bool;
+    hedge(command: Hedge) -> Granted;
     fetch(command: Fetch) -> Vec<bool>;
     heartbeat(command: Heartbeat) -> Option<Millis>;
     respond(command: Respond) -> Responded;

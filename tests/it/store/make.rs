@@ -83,6 +83,8 @@ pub(super) fn task(n: u128, slots: u16) -> NewTask {
         created_at: at(0),
         deadline: at(3_600),
         retry_of: None,
+        start_at: at(0),
+        adaptive: None,
     }
 }
 

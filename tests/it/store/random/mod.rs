@@ -66,6 +66,8 @@ macro_rules! commands {
 commands!(
     enqueue(Enqueue),
     assign(Assign),
+    widen(Widen),
+    hedge(Hedge),
     fetch(Fetch),
     heartbeat(Heartbeat),
     respond(Respond),

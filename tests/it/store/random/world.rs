@@ -27,7 +27,9 @@ impl World {
         self.secs += i64::from(self.dice.small(6));
         match self.dice.below(100) {
             0..12 => Command::Enqueue(self.enqueue()),
-            12..34 => Command::Assign(self.assign()),
+            12..31 => Command::Assign(self.assign()),
+            31..32 => Command::Widen(self.widen()),
+            32..34 => Command::Hedge(self.hedge()),
             34..41 => Command::Fetch(self.fetch()),
             41..46 => Command::Heartbeat(self.heartbeat()),
             46..62 => Command::Respond(self.respond()),
@@ -106,6 +108,28 @@ impl World {
             });
         }
         Assign { task: of.task.id, grants, now: self.now() }
+    }
+
+    fn widen(&mut self) -> Widen {
+        let task = self.dice.pick(&self.tasks).map_or(task_id(0), |of| of.task.id);
+        let slots = 1 + self.dice.small(3);
+        let to = Replication { slots, enough: 1 + self.dice.small(slots.into()) };
+        Widen { task, to, now: self.now() }
+    }
+
+    /// Mostly for a lease that lives, on the task's next slot.
+    fn hedge(&mut self) -> Hedge {
+        let (of, _) = self.lease();
+        let task = self.tasks.iter().find(|task| task.task.id == of.task);
+        let next = task.map_or(1, |task| u16::try_from(task.slots.len()).unwrap());
+        let slot = if self.dice.one_in(9) { self.dice.small(4) } else { next };
+        let expires_at = self.now().plus(10_000 + i64::from(self.dice.small(60)) * 1_000);
+        let (holder, fetched) = (self.holder(), self.dice.one_in(2));
+        Hedge {
+            of,
+            grant: Grant { slot, attempt: 1, holder, fetched, expires_at },
+            now: self.now(),
+        }
     }
 
     /// A lease that lives, or was lost, or was answered; sometimes bent in one point.

@@ -1,0 +1,27 @@
+//! Slots that a task gets after it was taken in: more answers, or a second miner for a straggler.
+
+use super::{Grant, Replication};
+use crate::domain::ids::{LeaseToken, TaskId};
+use crate::domain::units::Millis;
+
+/// See [`super::Store::widen`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Widen {
+    /// The task; it must be open and want one answer.
+    pub task: TaskId,
+    /// What it wants from now on.
+    pub to: Replication,
+    /// Now.
+    pub now: Millis,
+}
+
+/// See [`super::Store::hedge`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hedge {
+    /// The straggler's lease.
+    pub of: LeaseToken,
+    /// The lease to open beside it: its slot is the task's next number, its attempt the first.
+    pub grant: Grant,
+    /// Now.
+    pub now: Millis,
+}
