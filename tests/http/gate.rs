@@ -26,7 +26,7 @@ fn submit() -> Call {
 
 pub(crate) async fn full(app: &TestApp) {
     wait_for("the gate is full", SOON, async || {
-        (app.as_client(Call::get("/api/v1/kinds")).await.status == 503).then_some(())
+        (app.as_client(Call::get("/v1/models")).await.status == 503).then_some(())
     })
     .await;
 }
@@ -53,7 +53,7 @@ async fn a_full_gate_says_when_to_come_back_and_probes_still_pass() {
     }
     drop(held);
     wait_for("the gate opens again", SOON, async || {
-        (app.as_client(Call::get("/api/v1/kinds")).await.status == 200).then_some(())
+        (app.as_client(Call::get("/v1/models")).await.status == 200).then_some(())
     })
     .await;
     assert!(app.forgive() > 0);

@@ -276,7 +276,7 @@ async fn our_own_overload_is_not_the_miners_failure() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         drop(held);
         wait_for("the gate opens", SOON, async || {
-            (app.as_client(Call::get("/api/v1/kinds")).await.status == 200).then_some(())
+            (app.as_client(Call::get("/v1/models")).await.status == 200).then_some(())
         })
         .await;
         app.cancel(&task).await;

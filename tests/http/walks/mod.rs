@@ -1,7 +1,9 @@
 //! Whole stories, from the first request to the last effect.
 
+mod adaptive;
 mod cancel;
 mod evaluation;
+mod fairness;
 mod idempotency;
 mod order;
 mod pull;
