@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::Replication;
 use super::row::{FileRow, RegistrationRow, ReportRow, ScoreRow};
 use crate::domain::ids::{
     FileId, Hotkey, LeaseToken, MinerUid, RegistrationId, TaskId, ValidatorId,
@@ -121,15 +122,6 @@ pub struct NewTask {
     /// What it becomes when the miner that gets its one slot is not trusted; `None` when its slots
     /// are fixed.
     pub adaptive: Option<Replication>,
-}
-
-/// How many answers a task wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Replication {
-    /// Answers wanted.
-    pub slots: u16,
-    /// Answers that end it at once.
-    pub enough: u16,
 }
 
 /// A key under which a request may be repeated.

@@ -1,8 +1,17 @@
 //! Slots that a task gets after it was taken in: more answers, or a second miner for a straggler.
 
-use super::{Grant, Replication};
+use super::Grant;
 use crate::domain::ids::{LeaseToken, TaskId};
 use crate::domain::units::Millis;
+
+/// How many answers a task wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replication {
+    /// Answers wanted.
+    pub slots: u16,
+    /// Answers that end it at once.
+    pub enough: u16,
+}
 
 /// See [`super::Store::widen`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -55,7 +55,8 @@ const MARK: &str = "UPDATE slot SET hedged_by = $4 WHERE task_id = $1 AND slot =
     AND attempt = $3 AND state IN ('offered','running') \
     AND hedged_by IS NULL AND hedge_of IS NULL \
     AND EXISTS (SELECT 1 FROM task WHERE id = $1 AND state = 'open') \
-    AND (SELECT COUNT(*) FROM slot WHERE task_id = $1) = $4";
+    AND EXISTS (SELECT 1 FROM slot WHERE task_id = $1 AND slot = $4 - 1) \
+    AND NOT EXISTS (SELECT 1 FROM slot WHERE task_id = $1 AND slot = $4)";
 const UNMARK: &str = "UPDATE slot SET hedged_by = NULL WHERE task_id = $1 AND slot = $2";
 const OPEN: &str = "INSERT INTO slot (task_id, slot, state, attempt, failures, not_before, \
     holder_kind, holder, granted_at, fetched_at, expires_at, hedge_of) \
