@@ -2,6 +2,7 @@
 //! scores are millionths, states are text.
 
 pub mod api_key;
+pub mod archive;
 pub mod attempt;
 pub mod evaluation;
 pub mod file;
@@ -13,7 +14,9 @@ pub mod report;
 pub mod response;
 pub mod round;
 pub mod score;
+pub mod score_day;
 pub mod slot;
 pub mod task;
+pub mod usage_day;
 pub mod validator;
 pub mod verdict;

@@ -10,6 +10,7 @@ mod m20261121_000003_kind_records;
 mod m20261121_000004_rounds;
 mod m20261121_000005_retry;
 mod m20261121_000008_redundancy;
+mod m20261121_000009_history;
 
 /// All migrations, in order.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000004_rounds::Migration),
             Box::new(m20261121_000005_retry::Migration),
             Box::new(m20261121_000008_redundancy::Migration),
+            Box::new(m20261121_000009_history::Migration),
         ]
     }
 }

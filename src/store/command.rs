@@ -1,5 +1,6 @@
 //! The commands of the store and their answers: plain values.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Replication;
@@ -27,7 +28,7 @@ pub struct Nonce {
 }
 
 /// Who holds a lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Holder {
     /// A miner that polls.
     Miner(RegistrationId),
@@ -74,7 +75,7 @@ impl Holder {
 }
 
 /// What a task works on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskInput {
     /// Text in the row.
     Text(String),
@@ -83,7 +84,7 @@ pub enum TaskInput {
 }
 
 /// A task as submitted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewTask {
     /// Its id.
     pub id: TaskId,

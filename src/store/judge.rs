@@ -1,7 +1,7 @@
 //! Between a validator's command and the rules of evaluation: what both stores ask of
 //! [`evaluation`], in one place. Pure.
 
-use super::{Evaluate, EvaluationRow, JudgementRow, ResponseRow, ScoreRow, TaskRecord};
+use super::{Evaluate, EvaluationRow, JudgementRow, ResponseRow, ScoreRow};
 use crate::domain::evaluation::{self, Answer, Judgement, Scored};
 use crate::domain::units::{ONE, Score};
 
@@ -34,17 +34,17 @@ pub(super) fn asked(command: &Evaluate) -> Vec<Judgement> {
 /// Score rows of the responses whose miners are known.
 pub(super) fn merged(
     command: &Evaluate,
-    task: &TaskRecord,
-    responses: &[ResponseRow],
+    kind: &str,
+    answers: &[Answer],
     scored: &[Scored],
 ) -> Vec<ScoreRow> {
     let row = |scored: &Scored| {
-        let response = responses.iter().find(|r| r.token.slot == scored.slot)?;
+        let answer = answers.iter().find(|answer| answer.slot == scored.slot)?;
         Some(ScoreRow {
             task: command.task,
             slot: scored.slot,
-            registration: response.registration?,
-            kind: task.task.kind.clone(),
+            registration: answer.registration?,
+            kind: kind.to_owned(),
             score: scored.score,
             validators: u16::try_from(scored.validators).unwrap_or(u16::MAX),
             scored_at: command.now,

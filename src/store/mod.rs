@@ -8,6 +8,7 @@
 //! not do its work.
 
 pub mod command;
+pub mod history;
 mod judge;
 pub mod model;
 pub mod read;
@@ -19,6 +20,9 @@ pub mod widen;
 use async_trait::async_trait;
 
 pub use command::*;
+pub use history::{
+    Archive, Archived, ArchivedTask, ScoreDays, ScoreSum, ScoreSums, UsageCounts, UsageRow,
+};
 pub use read::*;
 pub use round::*;
 pub use row::*;
@@ -97,16 +101,19 @@ pub trait Store: Send + Sync + 'static {
     async fn revoke_key(&self, id: String, now: Millis) -> StoreResult<bool>;
     /// Forgets nonces, idempotency keys, reports and rounds past their time; how many rows went.
     async fn prune(&self, before: Prune) -> StoreResult<u64>;
+    /// Moves tasks that ended long ago into the archive, and forgets the oldest there, oldest first.
+    /// Writes nothing when there is none.
+    async fn archive(&self, command: Archive) -> StoreResult<Archived>;
 
     /// Everything that actors are rebuilt from.
     async fn load(&self, reports_since: Millis) -> StoreResult<Loaded>;
-    /// One task with its slots and lost attempts.
+    /// One task with its slots and lost attempts, also from the archive.
     async fn task(&self, id: TaskId) -> StoreResult<Option<TaskRecord>>;
     /// Open tasks on which this holder has a live lease, by id.
     async fn held_by(&self, holder: Holder) -> StoreResult<Vec<TaskRecord>>;
     /// Tasks of one owner, newest first.
     async fn tasks(&self, page: TaskPage) -> StoreResult<Vec<TaskRecord>>;
-    /// Responses of one task, by slot.
+    /// Responses of one task, by slot, also from the archive.
     async fn responses(&self, task: TaskId) -> StoreResult<Vec<ResponseRow>>;
     /// Done tasks, oldest first, that `validator` has not judged whole.
     async fn to_evaluate(&self, validator: ValidatorId, limit: u64)
@@ -117,8 +124,10 @@ pub trait Store: Send + Sync + 'static {
         validator: ValidatorId,
         limit: u64,
     ) -> StoreResult<Vec<EvaluationRow>>;
-    /// Judgements of one task.
+    /// Judgements of one task, also from the archive.
     async fn evaluations(&self, task: TaskId) -> StoreResult<Vec<EvaluationRow>>;
+    /// Scores by miner, summed over days.
+    async fn scores(&self, days: ScoreDays) -> StoreResult<ScoreSums>;
     /// One file.
     async fn file(&self, id: FileId) -> StoreResult<Option<FileRow>>;
     /// Whether this registration or validator holds or held a lease on a task whose input is this

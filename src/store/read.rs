@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::command::{Hash, Holder, NewTask};
@@ -12,7 +13,7 @@ use crate::domain::task::{self, SlotState, TaskState, TaskStatus};
 use crate::domain::units::{Millis, Score};
 
 /// A slot's row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotRow {
     /// Which slot.
     pub slot: u16,
@@ -47,7 +48,7 @@ impl SlotRow {
 }
 
 /// A lease that ended without an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRow {
     /// The lease.
     pub token: LeaseToken,
@@ -64,7 +65,7 @@ pub struct AttemptRow {
 }
 
 /// A task with its slots and lost leases.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskRecord {
     /// As submitted.
     pub task: NewTask,
@@ -95,7 +96,7 @@ impl TaskRecord {
 }
 
 /// A response's row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResponseRow {
     /// The lease that it answered.
     pub token: LeaseToken,
@@ -108,6 +109,7 @@ pub struct ResponseRow {
     /// The answer.
     pub body: Value,
     /// Of the answer as received.
+    #[serde(with = "hex::serde")]
     pub body_hash: Hash,
     /// What the miner says of itself.
     pub claims: Option<Value>,
@@ -118,7 +120,7 @@ pub struct ResponseRow {
 }
 
 /// An evaluation's row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvaluationRow {
     /// The task.
     pub task: TaskId,

@@ -1,11 +1,13 @@
 //! Slots that a task gets after it was taken in: more answers, or a second miner for a straggler.
 
+use serde::{Deserialize, Serialize};
+
 use super::Grant;
 use crate::domain::ids::{LeaseToken, TaskId};
 use crate::domain::units::Millis;
 
 /// How many answers a task wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replication {
     /// Answers wanted.
     pub slots: u16,

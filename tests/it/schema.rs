@@ -23,6 +23,7 @@ const NOT_OURS: &[&str] = &["seaql_migrations", "pithead_migration_lock"];
 fn entities() -> Schema {
     let mut schema = Schema::new();
     entity::<e::api_key::Entity>(&mut schema);
+    entity::<e::archive::Entity>(&mut schema);
     entity::<e::attempt::Entity>(&mut schema);
     entity::<e::evaluation::Entity>(&mut schema);
     entity::<e::file::Entity>(&mut schema);
@@ -34,8 +35,10 @@ fn entities() -> Schema {
     entity::<e::response::Entity>(&mut schema);
     entity::<e::round::Entity>(&mut schema);
     entity::<e::score::Entity>(&mut schema);
+    entity::<e::score_day::Entity>(&mut schema);
     entity::<e::slot::Entity>(&mut schema);
     entity::<e::task::Entity>(&mut schema);
+    entity::<e::usage_day::Entity>(&mut schema);
     entity::<e::validator::Entity>(&mut schema);
     entity::<e::verdict::Entity>(&mut schema);
     schema

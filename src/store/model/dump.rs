@@ -101,6 +101,8 @@ macro_rules! line {
     };
 }
 
+pub(super) use line;
+
 impl Tables {
     /// All rows, as the entities name their columns.
     pub(super) fn dump(&self) -> Dump {
@@ -115,6 +117,7 @@ impl Tables {
         dump.table("score", self.score_lines());
         dump.table("report", self.report_lines());
         self.dump_records(&mut dump);
+        self.dump_history(&mut dump);
         dump
     }
 

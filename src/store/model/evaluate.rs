@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 use super::Tables;
 use crate::domain::evaluation::{self, Inadmissible};
 use crate::domain::task::TaskState;
+use crate::domain::units::DAY;
 use crate::store::judge::{answer_of, asked, judgement_of, merged, score_and_reward};
 use crate::store::*;
 
@@ -50,13 +51,18 @@ impl Tables {
             return Evaluated::Accepted { recorded, duplicates, state, scores: vec![], best_slot };
         };
         (task.state, task.best_slot) = (TaskState::Approved, best_slot);
-        let (state, scores) = (task.state, merged(command, task, &responses, &scored));
+        let (state, scores) = (task.state, merged(command, &task.task.kind, &answers, &scored));
         scores.iter().cloned().for_each(|score| self.put_score(score));
         Evaluated::Accepted { recorded, duplicates, state, scores, best_slot }
     }
 
     fn put_score(&mut self, score: ScoreRow) {
         let Entry::Vacant(fresh) = self.scores.entry((score.task, score.slot)) else { return };
+        let day = score.scored_at.0.div_euclid(DAY);
+        let key = (score.registration, score.kind.clone(), day);
+        let of_day = self.score_days.entry(key).or_default();
+        of_day.scored += 1;
+        of_day.score_sum += score.score.millionths();
         if let Some(known) = self.registrations.get_mut(&score.registration) {
             known.row.record.scored += 1;
             known.row.record.score_sum += score.score.millionths();

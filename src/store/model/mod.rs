@@ -7,6 +7,7 @@
 mod dump;
 mod end;
 mod evaluate;
+mod history;
 mod lease;
 mod reads;
 mod records;
@@ -41,6 +42,8 @@ struct Tables {
     responses: BTreeMap<(TaskId, u16), ResponseRow>,
     evaluations: BTreeMap<(TaskId, u16, ValidatorId), EvaluationRow>,
     scores: BTreeMap<(TaskId, u16), ScoreRow>,
+    score_days: BTreeMap<(RegistrationId, String, i64), ScoreSum>,
+    archive: BTreeMap<TaskId, ArchivedTask>,
     files: BTreeMap<FileId, FileRow>,
     keys: BTreeMap<String, KeyRow>,
     replays: BTreeMap<(Hotkey, i64), Millis>,
@@ -157,12 +160,17 @@ impl Store for ModelStore {
     async fn prune(&self, before: Prune) -> StoreResult<u64> {
         Ok(self.tables().prune(before))
     }
+    async fn archive(&self, command: Archive) -> StoreResult<Archived> {
+        Ok(self.tables().archive(&command))
+    }
 
     async fn load(&self, reports_since: Millis) -> StoreResult<Loaded> {
         Ok(self.tables().load(reports_since))
     }
     async fn task(&self, id: TaskId) -> StoreResult<Option<TaskRecord>> {
-        Ok(self.tables().tasks.get(&id).cloned())
+        let tables = self.tables();
+        let archived = || tables.archive.get(&id).map(|archived| &archived.task);
+        Ok(tables.tasks.get(&id).or_else(archived).cloned())
     }
     async fn held_by(&self, holder: Holder) -> StoreResult<Vec<TaskRecord>> {
         Ok(self.tables().held_by(holder))
@@ -171,7 +179,10 @@ impl Store for ModelStore {
         Ok(self.tables().page(&page))
     }
     async fn responses(&self, task: TaskId) -> StoreResult<Vec<ResponseRow>> {
-        Ok(self.tables().responses_of(task))
+        let tables = self.tables();
+        let archived = || tables.archive.get(&task).map(|archived| archived.responses.clone());
+        let found = tables.responses_of(task);
+        Ok(if found.is_empty() { archived().unwrap_or_default() } else { found })
     }
     async fn to_evaluate(
         &self,
@@ -188,7 +199,13 @@ impl Store for ModelStore {
         Ok(self.tables().evaluated_by(validator, limit))
     }
     async fn evaluations(&self, task: TaskId) -> StoreResult<Vec<EvaluationRow>> {
-        Ok(self.tables().evaluations_of(task))
+        let tables = self.tables();
+        let archived = || tables.archive.get(&task).map(|archived| archived.evaluations.clone());
+        let found = tables.evaluations_of(task);
+        Ok(if found.is_empty() { archived().unwrap_or_default() } else { found })
+    }
+    async fn scores(&self, days: ScoreDays) -> StoreResult<ScoreSums> {
+        Ok(self.tables().scores_of(&days))
     }
     async fn file(&self, id: FileId) -> StoreResult<Option<FileRow>> {
         Ok(self.tables().files.get(&id).cloned())

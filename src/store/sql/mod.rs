@@ -9,6 +9,7 @@ mod dialect;
 mod end;
 mod enqueue;
 mod evaluate;
+mod history;
 mod lease;
 mod nonce;
 mod reads;
@@ -212,12 +213,21 @@ impl Store for SqlStore {
         }
         self.commit(before).await
     }
+    async fn archive(&self, command: Archive) -> StoreResult<Archived> {
+        if !history::anything_ended(&self.readers, &command).await? {
+            return Ok(Archived::default());
+        }
+        self.commit(command).await
+    }
 
     async fn load(&self, reports_since: Millis) -> StoreResult<Loaded> {
         reads::load(&self.readers, reports_since).await
     }
     async fn task(&self, id: TaskId) -> StoreResult<Option<TaskRecord>> {
-        reads::task(&self.readers, id).await
+        if let Some(found) = reads::task(&self.readers, id).await? {
+            return Ok(Some(found));
+        }
+        Ok(history::archived(&self.readers, id).await?.map(|archived| archived.task))
     }
     async fn held_by(&self, holder: Holder) -> StoreResult<Vec<TaskRecord>> {
         reads::held_by(&self.readers, holder).await
@@ -226,7 +236,12 @@ impl Store for SqlStore {
         reads::tasks(&self.readers, page).await
     }
     async fn responses(&self, task: TaskId) -> StoreResult<Vec<ResponseRow>> {
-        reads::responses(&self.readers, task).await
+        let found = reads::responses(&self.readers, task).await?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let archived = history::archived(&self.readers, task).await?;
+        Ok(archived.map(|archived| archived.responses).unwrap_or_default())
     }
     async fn to_evaluate(
         &self,
@@ -243,7 +258,15 @@ impl Store for SqlStore {
         reads::evaluated_by(&self.readers, validator, limit).await
     }
     async fn evaluations(&self, task: TaskId) -> StoreResult<Vec<EvaluationRow>> {
-        reads::evaluations(&self.readers, task).await
+        let found = reads::evaluations(&self.readers, task).await?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let archived = history::archived(&self.readers, task).await?;
+        Ok(archived.map(|archived| archived.evaluations).unwrap_or_default())
+    }
+    async fn scores(&self, days: ScoreDays) -> StoreResult<ScoreSums> {
+        history::scores(&self.readers, days).await
     }
     async fn file(&self, id: FileId) -> StoreResult<Option<FileRow>> {
         reads::file(&self.readers, id).await

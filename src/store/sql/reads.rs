@@ -21,7 +21,7 @@ use crate::store::*;
 const IN_MAX: usize = 500;
 
 /// Adds slots and lost attempts to tasks.
-async fn complete(
+pub(super) async fn complete(
     db: &impl ConnectionTrait,
     tasks: Vec<e::task::Model>,
 ) -> StoreResult<Vec<TaskRecord>> {

@@ -15,7 +15,7 @@ use sea_orm::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{end, enqueue, evaluate, lease, nonce, records, register, respond, widen};
+use super::{end, enqueue, evaluate, history, lease, nonce, records, register, respond, widen};
 use crate::domain::ids::{MinerUid, TaskId, ValidatorId};
 use crate::domain::limits::{BATCH_COMMANDS_MAX, WRITER_QUEUE_MAX};
 use crate::domain::units::Millis;
@@ -161,6 +161,7 @@ jobs! {
     revocations: RevokeKey(RevokeKey) -> bool, |_: &RevokeKey| Key::All;
     sweeps: Sweep(Sweep) -> Swept, |_: &Sweep| Key::All;
     prunes: Prune(Prune) -> u64, |_: &Prune| Key::All;
+    archives: Archive(Archive) -> Archived, |_: &Archive| Key::All;
 }
 
 /// The writer's door.
@@ -318,7 +319,8 @@ async fn apply(tx: &DatabaseTransaction, batch: &mut Batch, alone: bool) -> Stor
     evaluate::run(tx, &mut batch.evaluates).await?;
     register::run(tx, &mut batch.registers).await?;
     end::sweep(tx, &mut batch.sweeps).await?;
-    records::prune(tx, &mut batch.prunes).await
+    records::prune(tx, &mut batch.prunes).await?;
+    history::archive(tx, &mut batch.archives).await
 }
 
 impl From<DbErr> for StoreError {

@@ -53,6 +53,7 @@ delegate! {
     put_key(key: KeyRow) -> ();
     revoke_key(id: String, now: Millis) -> bool;
     prune(before: Prune) -> u64;
+    archive(command: Archive) -> Archived;
     load(since: Millis) -> Loaded;
     task(id: TaskId) -> Option<TaskRecord>;
     held_by(holder: Holder) -> Vec<TaskRecord>;
@@ -61,6 +62,7 @@ delegate! {
     to_evaluate(validator: ValidatorId, limit: u64) -> Vec<TaskRecord>;
     evaluated_by(validator: ValidatorId, limit: u64) -> Vec<EvaluationRow>;
     evaluations(task: TaskId) -> Vec<EvaluationRow>;
+    scores(days: ScoreDays) -> ScoreSums;
     file(id: FileId) -> Option<FileRow>;
     file_is_assigned(file: FileId, holder: Holder) -> bool;
     keys() -> Vec<KeyRow>;

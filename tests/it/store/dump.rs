@@ -19,6 +19,7 @@ pub(super) async fn of(store: &SqlStore) -> Dump {
     table::<e::response::Entity>(&mut dump, db).await;
     table::<e::evaluation::Entity>(&mut dump, db).await;
     table::<e::score::Entity>(&mut dump, db).await;
+    table::<e::score_day::Entity>(&mut dump, db).await;
     table::<e::file::Entity>(&mut dump, db).await;
     table::<e::api_key::Entity>(&mut dump, db).await;
     table::<e::replay::Entity>(&mut dump, db).await;
@@ -34,6 +35,12 @@ pub(super) async fn of(store: &SqlStore) -> Dump {
         line::<e::round::Entity>(&round)
     });
     dump.table("round", rounds.collect());
+    let archived = e::archive::Entity::find().all(db).await.unwrap();
+    let archived = archived.into_iter().map(|mut archived| {
+        archived.body = zstd::decode_all(archived.body.as_slice()).unwrap();
+        line::<e::archive::Entity>(&archived)
+    });
+    dump.table("archive", archived.collect());
     dump
 }
 

@@ -80,6 +80,7 @@ commands!(
     put_kind_records(PutKindRecords),
     put_file(PutFile),
     prune(Prune),
+    archive(Archive),
 );
 
 fn told<T: std::fmt::Debug>(answer: StoreResult<T>) -> String {
@@ -106,9 +107,12 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
             text.push(told(store.file_is_assigned(file_id(1), holder).await));
         }
     }
+    let days = ScoreDays { from: 0, to: 99, kind: None };
+    text.push(told(store.scores(days).await));
     for n in 0..12 {
         text.push(told(store.responses(task_id(n)).await));
         text.push(told(store.evaluations(task_id(n)).await));
+        text.push(told(store.task(task_id(n)).await));
         text.push(told(store.registration(registration_id(n)).await));
     }
     text

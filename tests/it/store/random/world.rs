@@ -251,7 +251,7 @@ impl World {
 
     fn record(&mut self) -> Command {
         let n = u128::from(self.dice.small(4));
-        match 2 + self.dice.below(9) {
+        match 2 + self.dice.below(10) {
             2 => Command::Validator(ValidatorRow { uid: self.dice.small(9), ..known_validator(n) }),
             3 | 4 => {
                 self.new += 1;
@@ -295,6 +295,11 @@ impl World {
                 });
                 Command::PutKindRecords(PutKindRecords(rows.collect()))
             }
+            10 => Command::Archive(Archive {
+                ended_before: self.now().plus(-100_000),
+                forget_before: self.now().plus(-400_000),
+                rows_max: 1 + self.dice.below(3),
+            }),
             8 => Command::Revoke(n.to_string(), self.now()),
             _ => {
                 let old = self.now().plus(-200_000);

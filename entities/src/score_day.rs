@@ -1,0 +1,28 @@
+//! Scores summed by day: what leaderboards add up.
+
+use sea_orm::entity::prelude::*;
+
+/// The scores of one miner at one kind of work on one day.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "score_day")]
+pub struct Model {
+    /// Whose.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub registration_id: Uuid,
+    /// Kind of the tasks.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub kind: String,
+    /// Days since the Unix epoch, in UTC.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub day: i64,
+    /// How many.
+    pub scored: i64,
+    /// Their sum, millionths.
+    pub score_sum: i64,
+}
+
+/// No relations are declared: rows are read by key, never joined through the ORM.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
