@@ -51,6 +51,8 @@ pub struct Config {
     pub hedge: HedgePolicy,
     /// How answers are judged.
     pub evaluation: EvaluationConfig,
+    /// How long things are kept.
+    pub retention: RetentionConfig,
     /// Kinds of tasks beside the six built-in ones, or in their place.
     #[serde(default)]
     pub kinds: Vec<TaskKind>,
@@ -151,6 +153,16 @@ impl QueueConfig {
 pub struct EvaluationConfig {
     /// Validators that must have judged every response of a task.
     pub quorum: usize,
+}
+
+/// How long things are kept, in days.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Ended tasks, until they go into the archive.
+    pub tasks_days: u32,
+    /// Ended tasks, until they are forgotten.
+    pub archive_days: u32,
 }
 
 /// Logs.

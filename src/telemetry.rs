@@ -22,6 +22,7 @@ metrics! {
     STORE_BATCHES_REPLAYED: describe_counter = "pithead_store_batches_replayed_total", "Batches that failed as one, so that their commands ran one by one.";
     TASKS_SUBMITTED: describe_counter = "pithead_tasks_submitted_total", "Tasks taken in.";
     TASKS_ENDED: describe_counter = "pithead_tasks_ended_total", "Tasks that ended, by state.";
+    TASKS_ARCHIVED: describe_counter = "pithead_tasks_archived_total", "Ended tasks put into the archive.";
     TASKS_OPEN: describe_gauge = "pithead_tasks_open", "Tasks that have not ended.";
     LEASES_OPENED: describe_counter = "pithead_leases_opened_total", "Leases opened.";
     LEASES_HEDGED: describe_counter = "pithead_leases_hedged_total", "Second leases opened for stragglers.";

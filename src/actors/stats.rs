@@ -2,24 +2,34 @@
 //! it, so that none is missing after a crash and none counts twice. It is never in the path of a
 //! task on its way to the miners and back.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix::prelude::*;
 
 use super::Deps;
 use super::distributor::Scored;
-use crate::store::{Evaluate, Evaluated, StoreResult};
+use crate::domain::leaderboard::{self, Line, Order};
+use crate::domain::units::Millis;
+use crate::store::{Evaluate, Evaluated, ScoreDays, StoreResult};
 
 /// See the module's docs.
 pub struct Stats {
     deps: Arc<Deps>,
+    /// Leaderboards that were made a moment ago.
+    boards: HashMap<Board, (Millis, Arc<Vec<Line>>)>,
 }
+
+/// How old a leaderboard may be, in milliseconds.
+const BOARD_MILLIS: i64 = 5_000;
+/// Leaderboards kept at once.
+const BOARDS_MAX: usize = 64;
 
 impl Stats {
     /// Stats on this store.
     #[must_use]
-    pub const fn new(deps: Arc<Deps>) -> Self {
-        Self { deps }
+    pub fn new(deps: Arc<Deps>) -> Self {
+        Self { deps, boards: HashMap::new() }
     }
 }
 
@@ -61,6 +71,43 @@ impl Handler<TakeEvaluation> for Stats {
                 }
             }
             outcome
+        }))
+    }
+}
+
+/// Which leaderboard. Days since the Unix epoch, both included.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Message)]
+#[rtype(result = "StoreResult<Arc<Vec<Line>>>")]
+pub struct Board {
+    /// From this day.
+    pub from: i64,
+    /// To this day.
+    pub to: i64,
+    /// Only of this kind.
+    pub kind: Option<String>,
+    /// Sorted by what.
+    pub order: Order,
+}
+
+impl Handler<Board> for Stats {
+    type Result = ResponseActFuture<Self, StoreResult<Arc<Vec<Line>>>>;
+
+    fn handle(&mut self, board: Board, _: &mut Self::Context) -> Self::Result {
+        let now = self.deps.clock.now();
+        self.boards.retain(|_, (made_at, _)| (0..BOARD_MILLIS).contains(&now.since(*made_at)));
+        if let Some((_, lines)) = self.boards.get(&board) {
+            return Box::pin(actix::fut::ready(Ok(lines.clone())));
+        }
+        let store = self.deps.store.clone();
+        let days = ScoreDays { from: board.from, to: board.to, kind: board.kind.clone() };
+        let read = async move { store.scores(days).await };
+        Box::pin(read.into_actor(self).map(move |sums, act, _| {
+            let sums = sums?.into_iter().map(|(id, sum)| (id, sum.scored, sum.score_sum));
+            let lines = Arc::new(leaderboard::rank(sums, board.order));
+            if act.boards.len() < BOARDS_MAX {
+                act.boards.insert(board, (now, lines.clone()));
+            }
+            Ok(lines)
         }))
     }
 }

@@ -44,6 +44,8 @@ pub const BACKOFF_MILLIS_MAX: i64 = MINUTE;
 pub const SWEEP_MILLIS: i64 = SECOND;
 /// Rows that one sweep moves at most, so that other commands are not held up.
 pub const SWEEP_ROWS_MAX: u64 = 500;
+/// Ended tasks that go into the archive in one transaction, so that other commands are not held up.
+pub const ARCHIVE_ROWS_MAX: u64 = 128;
 
 /// Answers that a task wants unless the client says otherwise.
 pub const REDUNDANCY: u16 = 3;

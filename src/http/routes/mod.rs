@@ -9,6 +9,7 @@ mod ops;
 mod pull;
 mod reports;
 mod responses;
+mod standing;
 mod submit;
 mod tasks;
 mod validators;
@@ -93,6 +94,7 @@ fn for_workers() -> Vec<Entry> {
         ("/api/v1/validator/evaluation", post(validators::evaluate)),
         ("/api/v1/validator/{uid}/evaluated_tasks", get(validators::evaluated)),
         ("/api/v1/kinds", get(network::kinds)),
+        ("/api/v1/leaderboard", get(standing::leaderboard)),
         // Last, since its first part is a pattern.
         ("/api/v1/{kind}/{id}/result", get(tasks::result)),
     ]

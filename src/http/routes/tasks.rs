@@ -221,18 +221,22 @@ pub(super) async fn retry(
     Ok(HttpResponse::Created().insert_header(("location", place)).json(told))
 }
 
+fn ended(state: TaskState) -> ApiError {
+    ApiError::new(Code::Conflict, format!("the task has ended already: it is `{state}`"))
+}
+
 /// `DELETE /tasks/{id}`.
 pub(super) async fn cancel(web: Data<Web>, caller: ClientCaller, id: Path<String>) -> ApiResult {
     let record = own(&web, &caller, &id).await?;
     let cancel = CancelTask { task: record.task.id, owner: record.task.owner };
-    match web.distributor.send(cancel).await?? {
+    let outcome = web.distributor.send(cancel).await??;
+    match outcome {
+        // An archived task is none of the store's commands any more.
+        Cancelled::NotFound if record.state.ended() => Err(ended(record.state)),
         Cancelled::Done(_) => Ok(HttpResponse::Ok().json(json!({
             "success": true, "task_id": record.task.id, "status": "cancelled",
         }))),
-        Cancelled::Ended(state) => Err(ApiError::new(
-            Code::Conflict,
-            format!("the task has ended already: it is `{state}`"),
-        )),
+        Cancelled::Ended(state) => Err(ended(state)),
         Cancelled::NotFound => Err(ApiError::not_found("task")),
     }
 }

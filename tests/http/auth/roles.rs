@@ -75,6 +75,7 @@ fn routes() -> Vec<(For, &'static str, String, Option<Value>)> {
         (For::Everybody, "GET", "/metrics", None),
         (For::Everybody, "GET", "/api/v1/health", None),
         (For::Everybody, "GET", "/api/v1/identity", None),
+        (For::Known, "GET", "/api/v1/leaderboard", None),
         (For::Admins, "GET", "/api/v1/admin/keys", None),
         (For::Admins, "POST", "/api/v1/admin/drain", none()),
         (For::Admins, "POST", "/api/v1/admin/keys", none()),

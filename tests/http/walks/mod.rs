@@ -4,6 +4,7 @@ mod adaptive;
 mod cancel;
 mod evaluation;
 mod fairness;
+mod history;
 mod idempotency;
 mod order;
 mod pull;
