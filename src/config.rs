@@ -13,7 +13,7 @@ use crate::domain::kind::{KindRegistry, TaskKind};
 use crate::domain::lease::LeasePolicy;
 use crate::domain::limits;
 use crate::domain::selection::SelectionPolicy;
-use crate::domain::units::{ONE, Stake};
+use crate::domain::units::{DAY, ONE, Stake};
 
 /// Every key with its meaning, unit and default.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -33,6 +33,10 @@ pub struct Config {
     pub sweep_millis: u64,
     /// The listener.
     pub server: ServerConfig,
+    /// Where files are kept.
+    pub blobs: BlobsConfig,
+    /// How long what is kept.
+    pub retention: RetentionConfig,
     /// Who may speak.
     pub auth: AuthConfig,
     /// Limits that operators tune.
@@ -108,6 +112,73 @@ pub struct RoleEntry {
     pub stake: f64,
 }
 
+/// What keeps files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BlobStore {
+    /// The data folder.
+    Folder,
+    /// A bucket of S3, or of what speaks like it.
+    S3,
+}
+
+/// Where files are kept. The keys to a bucket are no part of it: they come from the environment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobsConfig {
+    /// What keeps them.
+    pub store: BlobStore,
+    /// Name of the bucket.
+    #[serde(default)]
+    pub bucket: Option<String>,
+    /// Where the bucket is reached; absent for Amazon's own.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// Its region.
+    pub region: String,
+    /// What all names in the bucket begin with.
+    pub prefix: String,
+    /// Whether the bucket may be reached without TLS.
+    pub allow_http: bool,
+}
+
+impl BlobsConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        let named = self.bucket.as_ref().is_some_and(|bucket| !bucket.is_empty());
+        match self.store {
+            BlobStore::S3 if !named => {
+                return Err(invalid("blobs.bucket", "must be given with `store = \"s3\"`"));
+            }
+            BlobStore::Folder if named => {
+                return Err(invalid("blobs.bucket", "goes with `store = \"s3\"` only"));
+            }
+            BlobStore::S3 | BlobStore::Folder => {}
+        }
+        let plain = self.endpoint.as_ref().is_some_and(|url| url.starts_with("http://"));
+        if plain && !self.allow_http {
+            let problem = "is without TLS: use `https://`, or set `blobs.allow_http`";
+            return Err(invalid("blobs.endpoint", problem));
+        }
+        Ok(())
+    }
+}
+
+/// How long what is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Days that a file stays, unless the kind of its task says otherwise.
+    pub files_days: u32,
+}
+
+impl RetentionConfig {
+    /// How long files stay, in milliseconds, when a kind says `days` or nothing.
+    #[must_use]
+    pub fn files_millis(&self, days: Option<u32>) -> i64 {
+        i64::from(days.unwrap_or(self.files_days)) * DAY
+    }
+}
+
 /// Limits that operators tune.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -164,6 +235,9 @@ pub enum ConfigError {
 fn invalid(key: &'static str, problem: impl Into<String>) -> ConfigError {
     ConfigError::Invalid { key, problem: problem.into() }
 }
+
+/// Days that files may stay: more than an idempotency key does, so that its file is there.
+const DAYS: std::ops::RangeInclusive<u32> = 2..=limits::FILES_DAYS_MAX;
 
 /// Variables that are flags of the command line, not keys of the tree.
 const FLAGS: [&str; 6] = ["LISTEN", "DATA", "CONFIG", "DATABASE", "DEV", "LOG"];
@@ -230,9 +304,17 @@ impl Config {
         if self.limits.in_flight == 0 || self.evaluation.quorum == 0 {
             return Err(invalid("limits.in_flight", "and `evaluation.quorum` must be at least 1"));
         }
+        self.blobs.check()?;
+        if !DAYS.contains(&self.retention.files_days) {
+            let problem = format!("must be {} to {}", DAYS.start(), DAYS.end());
+            return Err(invalid("retention.files_days", problem));
+        }
         for kind in &self.kinds {
             if kind.redundancy == 0 || kind.redundancy > limits::REDUNDANCY_MAX {
                 return Err(invalid("kinds", format!("`{}` has a bad redundancy", kind.name)));
+            }
+            if kind.files_days.is_some_and(|days| !DAYS.contains(&days)) {
+                return Err(invalid("kinds", format!("`{}` has bad `files_days`", kind.name)));
             }
         }
         Ok(self)
@@ -284,6 +366,7 @@ mod tests {
         assert_eq!(config.limits.parked, limits::PARKED_MAX);
         assert_eq!(config.limits.reports_per_minute, limits::REPORTS_PER_MINUTE);
         assert_eq!(config.sweep_millis, limits::SWEEP_MILLIS as u64);
+        assert_eq!(config.retention.files_days, limits::FILES_DAYS);
     }
 
     #[test]

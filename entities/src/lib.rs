@@ -17,3 +17,4 @@ pub mod slot;
 pub mod task;
 pub mod validator;
 pub mod verdict;
+pub mod voice;

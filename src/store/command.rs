@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::row::{FileRow, RegistrationRow, ReportRow, ScoreRow};
+use super::row::{RegistrationRow, ReportRow, ScoreRow};
 use crate::domain::ids::{
     FileId, Hotkey, LeaseToken, MinerUid, RegistrationId, TaskId, ValidatorId,
 };
@@ -463,15 +463,6 @@ pub struct Registered {
 pub struct PutReport {
     /// The report.
     pub report: ReportRow,
-    /// Of a signed request.
-    pub nonce: Option<Nonce>,
-}
-
-/// See [`super::Store::put_file`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PutFile {
-    /// The file.
-    pub file: FileRow,
     /// Of a signed request.
     pub nonce: Option<Nonce>,
 }

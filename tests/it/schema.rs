@@ -38,6 +38,7 @@ fn entities() -> Schema {
     entity::<e::task::Entity>(&mut schema);
     entity::<e::validator::Entity>(&mut schema);
     entity::<e::verdict::Entity>(&mut schema);
+    entity::<e::voice::Entity>(&mut schema);
     schema
 }
 
