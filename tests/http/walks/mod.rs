@@ -2,6 +2,7 @@
 
 mod cancel;
 mod evaluation;
+mod files;
 mod idempotency;
 mod order;
 mod pull;

@@ -254,7 +254,10 @@ impl World {
             }),
             5 => Command::Unreferenced((0..4).map(|n: u32| n.to_string().repeat(64)).collect()),
             6 => {
-                let id = n + if owner == "bob" { 5 } else { 0 };
+                // Two ids for each name of each owner.
+                let id = n
+                    + if owner == "bob" { 5 } else { 0 }
+                    + if self.dice.one_in(4) { 10 } else { 0 };
                 let mut put = voice(id, &format!("voice{n}"));
                 put.voice.owner = owner;
                 put.voice.created_at = self.now();
@@ -264,7 +267,7 @@ impl World {
                 Command::PutVoice(PutVoice { nonce: self.nonce(), idempotency, ..put })
             }
             _ => {
-                let id = voice_id(self.dice.below(10).into());
+                let id = voice_id(self.dice.below(20).into());
                 Command::DeleteVoice(DeleteVoice { id, sample_until: self.now().plus(9_000) })
             }
         }
