@@ -25,7 +25,7 @@ type Lease = (LeaseToken, Holder);
 impl World {
     pub(super) fn command(&mut self) -> Command {
         self.secs += i64::from(self.dice.small(6));
-        match self.dice.below(100) {
+        match self.dice.below(115) {
             0..12 => Command::Enqueue(self.enqueue()),
             12..34 => Command::Assign(self.assign()),
             34..41 => Command::Fetch(self.fetch()),
@@ -35,9 +35,9 @@ impl World {
             69..71 => Command::Cancel(self.cancel()),
             71..78 => Command::Sweep(self.sweep()),
             78..86 => Command::Evaluate(self.evaluate()),
-            86..91 => Command::Register(self.register()),
-            91..95 => self.of_files(),
-            _ => self.record(),
+            86..92 => Command::Register(self.register()),
+            92..100 => self.record(),
+            _ => self.of_files(),
         }
     }
 
@@ -234,7 +234,7 @@ impl World {
             key: self.dice.small(9).to_string(),
             body_hash: [u8::try_from(self.dice.below(2)).unwrap(); 32],
         });
-        match self.dice.below(8) {
+        match self.dice.below(10) {
             0..3 => {
                 let mut put = PutFile { nonce: self.nonce(), idempotency, ..file(n) };
                 put.file.owner = owner;
@@ -253,7 +253,7 @@ impl World {
                 rows_max: 1 + self.dice.below(3),
             }),
             5 => Command::Unreferenced((0..4).map(|n: u32| n.to_string().repeat(64)).collect()),
-            6 => {
+            6..9 => {
                 // Two ids for each name of each owner.
                 let id = n
                     + if owner == "bob" { 5 } else { 0 }
