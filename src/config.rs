@@ -378,6 +378,41 @@ mod tests {
     }
 
     #[test]
+    fn a_place_of_files_that_does_not_go_together_is_named() {
+        let check = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            config.validate().map(drop).map_err(|error| error.to_string())
+        };
+        let bucket = |config: &mut Config| {
+            config.blobs.store = BlobStore::S3;
+            config.blobs.bucket = Some("pit".to_owned());
+        };
+        assert!(check(bucket).is_ok());
+        let refused = [
+            check(|config| config.blobs.store = BlobStore::S3),
+            check(|config| config.blobs.bucket = Some("pit".to_owned())),
+            check(|config| config.blobs.endpoint = Some("http://localhost".to_owned())),
+            check(|config| config.retention.files_days = 1),
+            check(|config| {
+                let mut kind = KindRegistry::default().find("tts").unwrap().1.clone();
+                kind.files_days = Some(0);
+                config.kinds.push(kind);
+            }),
+        ];
+        for (outcome, key) in refused.into_iter().zip([
+            "blobs.bucket",
+            "blobs.bucket",
+            "blobs.endpoint",
+            "retention.files_days",
+            "kinds",
+        ]) {
+            let error = outcome.unwrap_err();
+            assert!(error.starts_with(&format!("`{key}`")), "{error}");
+        }
+    }
+
+    #[test]
     fn dev_mode_is_refused_off_loopback() {
         for (listen, fits) in [
             ("127.0.0.1:0", true),

@@ -87,6 +87,10 @@ pub const FILES_LOOKS_MAX: usize = 20;
 pub const BLOB_REST_MILLIS: i64 = DAY;
 /// Old blobs that the writer is asked about at once.
 pub const BLOBS_ASKED_MAX: usize = 128;
+/// Further tries of a request to a bucket that failed.
+pub const BUCKET_RETRIES_MAX: usize = 3;
+/// Seconds after which a request to a bucket is not tried again: the caller waits meanwhile.
+pub const BUCKET_RETRY_SECS: u64 = 30;
 /// Voices that one owner may have.
 pub const VOICES_PER_OWNER: u64 = 200;
 /// Characters of a voice's description.

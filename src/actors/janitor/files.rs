@@ -43,6 +43,9 @@ pub(super) async fn sweep(deps: &Deps, blobs: &Blobs, first: u8, now: Millis) ->
         // until the blob is gone.
         let claimed = |old: Old| Some((blobs.claim(&old.sha256)?, old));
         let claimed: Vec<(Claim, Old)> = chunk.into_iter().filter_map(claimed).collect();
+        if claimed.is_empty() {
+            continue;
+        }
         let names = claimed.iter().map(|(_, old)| old.sha256.clone()).collect();
         let unreferenced = deps.store.unreferenced(names).await.map_err(io::Error::other)?;
         for (claim, old) in claimed {

@@ -56,6 +56,13 @@ pub(super) async fn create(
     let (fields, file) = receive(&web, &request, payload, &["sample"], most).await?;
     let caller = caller.prove_client(&web)?;
     let (wish, key) = (Wish::read(&web, fields)?, idempotency_key(&request)?);
+    // Without a key this is no repetition; then nothing need be kept to say no.
+    if key.is_none() {
+        let known = web.store.voice_named(&caller.owner, &wish.name).await?;
+        if known.is_some_and(|voice| voice.owner == caller.owner) {
+            return Err(name_taken());
+        }
+    }
     let (sample, hash) = sample(&web, &caller, file, wish.sample).await?;
     let now = web.clock.now();
     let voice = VoiceRow {
@@ -79,10 +86,7 @@ pub(super) async fn create(
             web.store.voice(id).await?.ok_or_else(|| ApiError::not_found("voice"))?
         }
         VoicePut::Mismatch => return Err(ApiError::key_of_another()),
-        VoicePut::NameTaken => {
-            let detail = "you have a voice of this name: delete it first, or take another `name`";
-            return Err(ApiError::new(Code::Conflict, detail));
-        }
+        VoicePut::NameTaken => return Err(name_taken()),
         VoicePut::Full => {
             let detail = format!("you have {VOICES_PER_OWNER} voices: delete one first");
             return Err(ApiError::new(Code::Conflict, detail));
@@ -92,6 +96,11 @@ pub(super) async fn create(
     let place = format!("/api/v1/voices/{}", voice.id);
     let shown = show(&web, &voice).await?;
     Ok(HttpResponse::Created().insert_header(("location", place)).json(shown))
+}
+
+fn name_taken() -> ApiError {
+    let detail = "you have a voice of this name: delete it first, or take another `name`";
+    ApiError::new(Code::Conflict, detail)
 }
 
 fn no_file() -> ApiError {

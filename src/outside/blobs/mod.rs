@@ -13,6 +13,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
@@ -21,7 +22,7 @@ use object_store::aws::AmazonS3Builder;
 use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
 use sha2::{Digest, Sha256};
 use tokio::fs::{self, File};
 
@@ -30,6 +31,7 @@ pub use pins::{Claim, Pin};
 pub use spool::Spool;
 use spool::Whole;
 
+use crate::domain::limits::{BUCKET_RETRIES_MAX, BUCKET_RETRY_SECS};
 use crate::domain::units::Millis;
 
 /// Where blobs are kept.
@@ -239,7 +241,12 @@ fn open_bucket(bucket: &Bucket) -> io::Result<PrefixStore<object_store::aws::Ama
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(&bucket.name)
         .with_region(&bucket.region)
-        .with_allow_http(bucket.allow_http);
+        .with_allow_http(bucket.allow_http)
+        .with_retry(RetryConfig {
+            max_retries: BUCKET_RETRIES_MAX,
+            retry_timeout: Duration::from_secs(BUCKET_RETRY_SECS),
+            ..RetryConfig::default()
+        });
     if let Some(endpoint) = &bucket.endpoint {
         builder = builder.with_endpoint(endpoint);
     }

@@ -209,6 +209,23 @@ impl Tables {
         self.reports.values().map(line).collect()
     }
 
+    fn file_lines(&self) -> Vec<String> {
+        let line = |row: &crate::store::FileRow| {
+            line!(
+                id = row.id.0,
+                owner = row.owner,
+                sha256 = row.sha256,
+                size = row.size,
+                content_type = row.content_type,
+                name = row.name,
+                created_at = row.created_at,
+                task_id = row.task.map(|id| id.0),
+                expires_at = row.expires_at,
+            )
+        };
+        self.files.values().map(line).collect()
+    }
+
     fn voice_lines(&self) -> Vec<String> {
         let line = |row: &crate::store::VoiceRow| {
             line!(
@@ -254,20 +271,7 @@ impl Tables {
             )
         });
         dump.table("miner_kind_record", records.collect());
-        let files = self.files.values().map(|row| {
-            line!(
-                id = row.id.0,
-                owner = row.owner,
-                sha256 = row.sha256,
-                size = row.size,
-                content_type = row.content_type,
-                name = row.name,
-                created_at = row.created_at,
-                task_id = row.task.map(|id| id.0),
-                expires_at = row.expires_at,
-            )
-        });
-        dump.table("file", files.collect());
+        dump.table("file", self.file_lines());
         dump.table("voice", self.voice_lines());
         let keys = self.keys.values().map(|row| {
             line!(

@@ -81,13 +81,6 @@ impl Stage {
         Self { server, clock, config, key, http: Client::new() }
     }
 
-    async fn restart(self) -> Self {
-        let Self { server, clock, config, key, .. } = self;
-        server.finish().await.unwrap();
-        let server = Server::start_at(config.clone(), clock.clone()).await.unwrap();
-        Self { server, clock, config, key, http: Client::new() }
-    }
-
     fn call(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, self.server.url() + path).header("x-api-key", &self.key)
     }
@@ -192,84 +185,101 @@ async fn doctor(folder: &Path, endpoint: &str) -> (bool, String) {
     (run.status.success(), said.into_owned())
 }
 
+fn bucket_config(folder: &Path, endpoint: &str) -> Config {
+    let mut config = config(folder);
+    config.blobs.store = BlobStore::S3;
+    config.blobs.bucket = Some("pit".to_owned());
+    config.blobs.endpoint = Some(endpoint.to_owned());
+    config.blobs.prefix = "files/of/ours".to_owned();
+    config.blobs.allow_http = true;
+    config.retention.files_days = 2;
+    config
+}
+
+const SMALL: &[u8] = b"RIFF\x24\0\0\0WAVEfmt words";
+
+/// Where a row's bytes are in the bucket.
+fn name(row: &Value) -> String {
+    let hash = row["sha256"].as_str().unwrap();
+    format!("files/of/ours/{}/{hash}", &hash[..2])
+}
+
 #[ignore = "run by its neighbour, in a process of its own with keys in its environment"]
 #[tokio::test]
 async fn in_a_bucket() {
     let endpoint = std::env::var("S3_ENDPOINT").unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let mut config = config(folder.path());
-    config.blobs.store = BlobStore::S3;
-    config.blobs.bucket = Some("pit".to_owned());
-    config.blobs.endpoint = Some(endpoint.clone());
-    config.blobs.prefix = "files/of/ours".to_owned();
-    config.blobs.allow_http = true;
-    config.retention.files_days = 2;
+    let config = bucket_config(folder.path(), &endpoint);
     let blobs = Blobs::look(&folder.path().join("blobs"), &blob_place(&config)).unwrap();
     assert!(!format!("{config:?} {blobs:?}").contains(SECRET));
     let stage = Stage::set(config).await;
     let made = stage.http.put(format!("{endpoint}/pit")).send().await.unwrap();
     assert!(made.status().is_success());
 
-    let small = stage.upload(vec![Bytes::from_static(b"RIFF\x24\0\0\0WAVEfmt words")]).await;
-    let hash = small["sha256"].as_str().unwrap();
-    let name = format!("files/of/ours/{}/{hash}", &hash[..2]);
-    assert_eq!(names(&stage.http, &endpoint).await, [name.clone()]);
-    assert!(!folder.path().join("blobs").join(&hash[..2]).exists(), "not in the folder too");
-    let whole = stage.get(url(&small), None).await;
-    assert_eq!(whole.status(), 200);
-    assert_eq!(whole.bytes().await.unwrap(), b"RIFF\x24\0\0\0WAVEfmt words"[..]);
-    let part = stage.get(url(&small), Some("bytes=-5")).await;
-    assert_eq!(
-        (part.status().as_u16(), part.headers()["content-range"].as_bytes()),
-        (206, &b"bytes 16-20/21"[..])
-    );
-    assert_eq!(part.bytes().await.unwrap(), b"words"[..]);
-    let head = stage.call(Method::HEAD, url(&small)).send().await.unwrap();
-    assert_eq!(
-        (head.status().as_u16(), head.headers()["content-length"].as_bytes()),
-        (200, &b"21"[..])
-    );
-    let refused = stage.get(url(&small), Some("bytes=21-")).await;
-    assert_eq!(refused.status(), 416);
+    let small = stage.upload(vec![Bytes::from_static(SMALL)]).await;
+    assert_eq!(names(&stage.http, &endpoint).await, vec![name(&small)]);
+    let local = folder.path().join("blobs");
+    assert!(!local.join(&small["sha256"].as_str().unwrap()[..2]).exists(), "not there too");
+    reads_in_parts(&stage, &small).await;
     let large = stage.pass_a_large_file().await;
     let middle = format!("bytes={}-{}", 50 * MEBIBYTE, 50 * MEBIBYTE + 9);
     let middle = stage.get(url(&large), Some(&middle)).await;
     assert_eq!(middle.bytes().await.unwrap(), [0; 10][..]);
-    let spool = folder.path().join("blobs/spool");
-    assert_eq!(std::fs::read_dir(&spool).unwrap().count(), 0, "nothing stays on the disk");
+    assert_eq!(std::fs::read_dir(local.join("spool")).unwrap().count(), 0, "nothing stays here");
 
-    // At rest: every name is in the bucket and right; one that is not is told of.
-    let Stage { server, clock, config, key, .. } = stage;
+    let Stage { server, clock, config, key, http } = stage;
     server.finish().await.unwrap();
-    let (sound, said) = doctor(folder.path(), &endpoint).await;
-    assert!(sound && said.contains("ok     files_have_their_bytes (2 files)"), "{said}");
-    let http = Client::new();
-    let bucket = AmazonS3Builder::from_env().with_bucket_name("pit").with_allow_http(true);
-    let bucket = bucket.with_endpoint(&endpoint).build().unwrap();
-    let weeds = b"RIFF\x24\0\0\0WAVEfmt weeds".as_slice();
-    bucket.put(&name.as_str().into(), weeds.into()).await.unwrap();
-    let (sound, said) = doctor(folder.path(), &endpoint).await;
-    assert!(!sound && said.contains("files_have_their_bytes: 1 of 2 files"), "{said}");
-
-    // Past its time the row goes, and then the bytes, in the minute of their first byte.
+    is_looked_after(folder.path(), &endpoint, &small).await;
     let server = Server::start_at(config.clone(), clock.clone()).await.unwrap();
-    let stage = Stage { server, clock, config, key, http }.restart().await;
+    let stage = Stage { server, clock, config, key, http };
+    ends(&stage, &endpoint, [&small, &large]).await;
+    stage.server.finish().await.unwrap();
+}
+
+async fn reads_in_parts(stage: &Stage, small: &Value) {
+    let whole = stage.get(url(small), None).await;
+    assert_eq!(whole.status(), 200);
+    assert_eq!(whole.bytes().await.unwrap(), SMALL);
+    let part = stage.get(url(small), Some("bytes=-5")).await;
+    assert_eq!(part.status(), 206);
+    assert_eq!(part.headers()["content-range"], "bytes 16-20/21");
+    assert_eq!(part.bytes().await.unwrap(), b"words"[..]);
+    let head = stage.call(Method::HEAD, url(small)).send().await.unwrap();
+    assert_eq!(
+        (head.status().as_u16(), &head.headers()["content-length"]),
+        (200, &"21".parse().unwrap())
+    );
+    assert_eq!(stage.get(url(small), Some("bytes=21-")).await.status(), 416);
+}
+
+/// Every name is in the bucket and right; one that is not is told of.
+async fn is_looked_after(folder: &Path, endpoint: &str, small: &Value) {
+    let (sound, said) = doctor(folder, endpoint).await;
+    assert!(sound && said.contains("ok     files_have_their_bytes (2 files)"), "{said}");
+    let bucket = AmazonS3Builder::from_env().with_bucket_name("pit").with_allow_http(true);
+    let bucket = bucket.with_endpoint(endpoint).build().unwrap();
+    let weeds = b"RIFF\x24\0\0\0WAVEfmt weeds".as_slice();
+    bucket.put(&name(small).into(), weeds.into()).await.unwrap();
+    let (sound, said) = doctor(folder, endpoint).await;
+    assert!(!sound && said.contains("files_have_their_bytes: 1 of 2 files"), "{said}");
+}
+
+/// Past their time the rows go, and then the bytes, each in the minute of its first byte.
+async fn ends(stage: &Stage, endpoint: &str, rows: [&Value; 2]) {
     stage.clock.advance(3 * 24 * 60 * MINUTE);
-    for row in [&small, &large] {
+    for row in rows {
         let path = format!("/api/v1/files/{}", row["file_id"].as_str().unwrap());
         while stage.get(&path, None).await.status() != 404 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-    for row in [&small, &large] {
-        let hash = row["sha256"].as_str().unwrap();
-        let first = i64::from_str_radix(&hash[..2], 16).unwrap();
+    for row in rows {
+        let first = i64::from_str_radix(&row["sha256"].as_str().unwrap()[..2], 16).unwrap();
         let minute = stage.clock.now().0 / MINUTE + 1;
         let turn = minute + (first - minute).rem_euclid(256);
         stage.clock.advance(turn * MINUTE - stage.clock.now().0);
-        while names(&stage.http, &endpoint).await.iter().any(|name| name.ends_with(hash)) {
+        while names(&stage.http, endpoint).await.contains(&name(row)) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-    stage.server.finish().await.unwrap();
 }
