@@ -126,7 +126,11 @@ async fn a_miner_gets_the_voice_that_the_owner_means_and_its_sample_while_it_wor
     app.report(&[&one, &two]).await;
     app.send(two.who(), sample.clone()).await.problem(404, "not_found");
     app.answer(&one, &lease).await.ok();
-    app.send(one.who(), sample).await.problem(404, "not_found");
+    app.send(one.who(), sample.clone()).await.problem(404, "not_found");
+    let task = app.submit_tts(&[("redundancy", "1"), ("voice_name", "alloy")]).await;
+    let (by, lease) = app.holder(&[&one, &two], &task).await;
+    app.send(by.who(), sample.clone()).await.problem(404, "not_found");
+    app.answer(by, &lease).await.ok();
     // A name of no catalogue is one of the model's own, and another's catalogue is none.
     let other = app.new_key("client").await;
     for name in ["alloy", "Ann"] {
@@ -137,6 +141,7 @@ async fn a_miner_gets_the_voice_that_the_owner_means_and_its_sample_while_it_wor
         let shared = name == "Ann";
         assert_eq!(lease["voice"].is_null(), !shared);
         assert_eq!(lease["voice"]["shared"] == true, shared);
+        app.send(by.who(), sample.clone()).await.problem(404, "not_found");
         app.answer(by, &lease).await.ok();
     }
     app.finish().await;
