@@ -87,12 +87,18 @@ pub const FILES_LOOKS_MAX: usize = 20;
 pub const BLOB_REST_MILLIS: i64 = DAY;
 /// Old blobs that the writer is asked about at once.
 pub const BLOBS_ASKED_MAX: usize = 128;
+/// Bytes of one part of a put into a bucket: the least that S3 takes.
+pub const BUCKET_PART_BYTES: usize = 5 * 1024 * 1024;
+/// Parts of a put on their way at once. With the one that fills, this bounds the memory of a put.
+pub const BUCKET_PARTS_AT_ONCE: usize = 2;
 /// Further tries of a request to a bucket that failed.
 pub const BUCKET_RETRIES_MAX: usize = 3;
 /// Seconds after which a request to a bucket is not tried again: the caller waits meanwhile.
 pub const BUCKET_RETRY_SECS: u64 = 30;
 /// Voices that one owner may have.
 pub const VOICES_PER_OWNER: u64 = 200;
+/// Bytes of a voice's sample: a minute of uncompressed sound.
+pub const SAMPLE_BYTES_MAX: u64 = 10 * 1024 * 1024;
 /// Characters of a voice's description.
 pub const DESCRIPTION_CHARS_MAX: usize = 1_000;
 /// Seconds that one request body may take to arrive.

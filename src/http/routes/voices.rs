@@ -10,7 +10,7 @@ use super::submit::idempotency_key;
 use super::tasks::number;
 use crate::domain::ids::{FileId, VoiceId};
 use crate::domain::kind::Input;
-use crate::domain::limits::{DESCRIPTION_CHARS_MAX, PAGE_MAX, VOICES_PER_OWNER};
+use crate::domain::limits::{DESCRIPTION_CHARS_MAX, PAGE_MAX, SAMPLE_BYTES_MAX, VOICES_PER_OWNER};
 use crate::http::auth::{ClientCaller, UploadCaller};
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::{Fields, printable};
@@ -52,8 +52,7 @@ pub(super) async fn create(
     payload: Payload,
 ) -> ApiResult {
     caller.may_be_client(&web)?;
-    let most = web.kinds.file_bytes_max();
-    let (fields, file) = receive(&web, &request, payload, &["sample"], most).await?;
+    let (fields, file) = receive(&web, &request, payload, &["sample"], SAMPLE_BYTES_MAX).await?;
     let caller = caller.prove_client(&web)?;
     let (wish, key) = (Wish::read(&web, fields)?, idempotency_key(&request)?);
     // Without a key this is no repetition; then nothing need be kept to say no.
@@ -128,6 +127,10 @@ async fn sample(
             let row = row.ok_or_else(no_file)?;
             if !takes(Input::Audio, &row.content_type, true) {
                 let reason = format!("is a `{}`: a sample is audio", row.content_type);
+                return Err(ApiError::field("file_id", reason));
+            }
+            if row.size > SAMPLE_BYTES_MAX {
+                let reason = format!("has {} bytes: at most {SAMPLE_BYTES_MAX}", row.size);
                 return Err(ApiError::field("file_id", reason));
             }
             row

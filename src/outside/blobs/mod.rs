@@ -31,7 +31,9 @@ pub use pins::{Claim, Pin};
 pub use spool::Spool;
 use spool::Whole;
 
-use crate::domain::limits::{BUCKET_RETRIES_MAX, BUCKET_RETRY_SECS};
+use crate::domain::limits::{
+    BUCKET_PART_BYTES, BUCKET_PARTS_AT_ONCE, BUCKET_RETRIES_MAX, BUCKET_RETRY_SECS,
+};
 use crate::domain::units::Millis;
 
 /// Where blobs are kept.
@@ -76,11 +78,6 @@ impl fmt::Debug for Blobs {
         f.debug_struct("Blobs").field("spool", &self.spool).finish_non_exhaustive()
     }
 }
-
-/// Bytes of one part of a multipart put: the least that S3 takes.
-const PART_BYTES: usize = 5 * 1024 * 1024;
-/// Parts on their way at once. With the one that fills, this bounds the memory of a put.
-const PARTS_AT_ONCE: usize = 2;
 
 impl Blobs {
     /// Opens the place and forgets spooled files that a crash left behind. `root` is the local
@@ -149,8 +146,9 @@ impl Blobs {
     /// Streams a spooled file into the bucket; a large one in parts.
     async fn put(&self, spooled: &Path, sha256: &str) -> io::Result<()> {
         let mut file = File::open(spooled).await?;
-        let mut writer = BufWriter::with_capacity(self.store.clone(), name(sha256), PART_BYTES)
-            .with_max_concurrency(PARTS_AT_ONCE);
+        let mut writer =
+            BufWriter::with_capacity(self.store.clone(), name(sha256), BUCKET_PART_BYTES)
+                .with_max_concurrency(BUCKET_PARTS_AT_ONCE);
         let written = async {
             tokio::io::copy(&mut file, &mut writer).await?;
             tokio::io::AsyncWriteExt::shutdown(&mut writer).await

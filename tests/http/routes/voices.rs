@@ -82,6 +82,19 @@ async fn what_is_no_voice_is_refused() {
     let body = json!({ "name": "a", "file_id": paper["file_id"] });
     app.as_client(post(&body)).await.names("file_id");
     let other = app.new_key("client").await;
+    let long = [b"RIFF\x24\0\0\0WAVEfmt ", &vec![0; 10 * 1024 * 1024][..]].concat();
+    let file = |field| Part::file(field, "a.wav", "audio/wav", &long);
+    let parts = [Part::text("name", "a"), file("sample")];
+    let call = Call::post("/api/v1/voices").multipart(&parts);
+    app.as_client(call).await.problem(413, "too_large");
+    let kept = app.as_client(Call::post("/api/v1/files").multipart(&[file("file")])).await.is(201);
+    let body = json!({ "name": "a", "file_id": kept["file_id"] });
+    app.as_client(post(&body)).await.names("file_id");
+    // Nobody takes another's file for a voice.
+    let audio = audio();
+    let own = [Part::file("file", "b.wav", "audio/wav", &audio)];
+    let own = app.as_client(Call::post("/api/v1/files").multipart(&own)).await.is(201);
+    let body = json!({ "name": "a", "file_id": own["file_id"] });
     app.send(Who::Bearer(&other), post(&body)).await.names("file_id");
     let parts = [Part::text("name", "a"), Part::file("sample", "a", "audio/wav", b"words")];
     let call = Call::post("/api/v1/voices").multipart(&parts);
