@@ -18,9 +18,10 @@ use actix_web::web::Data;
 use tokio::sync::{oneshot, watch};
 
 use crate::actors::{Actors, Deps};
-use crate::config::{Config, ConfigError};
+use crate::config::{BlobStore, BlobsConfig, Config, ConfigError};
 use crate::http::{Roles, Web, application, auth, intake, peer};
 use crate::identity::{ApiKey, Keypair};
+use crate::outside::blobs::{Bucket, Place};
 use crate::outside::{Blobs, Clock};
 use crate::store::sql::{Location, SqlStore};
 use crate::store::{KeyRow, Store, StoreError};
@@ -218,8 +219,10 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
     let replays = auth::Replays::since(clock.now_nanos());
     let folder = config.data_dir.clone();
     let cannot_use = format!("cannot use the data folder `{}`", folder.display());
-    std::fs::create_dir_all(&folder).map_err(io_error(cannot_use.clone()))?;
-    let blobs = Blobs::open(&folder.join("blobs")).await.map_err(io_error(cannot_use))?;
+    std::fs::create_dir_all(&folder).map_err(io_error(cannot_use))?;
+    let place = blob_place(&config);
+    let blobs = Blobs::open(&folder.join("blobs"), &place).await;
+    let blobs = blobs.map_err(io_error("cannot use the place of the files (`[blobs]`)"))?;
     let keypair = Keypair::load_or_create(&folder.join("server.key"))?;
     let mut keys = store.keys().await?;
     let admin_key = first_key(&*store, &mut keys, &clock).await?;
@@ -229,7 +232,7 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
     let listen = &config.server.listen;
     let listener = TcpListener::bind(listen)
         .map_err(io_error(format!("cannot listen on `{listen}` (is it taken?)")))?;
-    let actors = Actors::start(&deps, rand::random()).await?;
+    let actors = Actors::start(&deps, &blobs, rand::random()).await?;
     let address = listener.local_addr().map_err(io_error("cannot read the address"))?;
     let url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let web = Web {
@@ -257,6 +260,19 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
     };
     let url = format!("http://{address}");
     Ok(Built { address, url, admin_key, listener, web: Data::new(web), actors, store })
+}
+
+/// Where the configuration wants files to be kept.
+#[must_use]
+pub fn blob_place(config: &Config) -> Place {
+    let BlobsConfig { store, bucket, endpoint, region, prefix, allow_http } = config.blobs.clone();
+    match store {
+        BlobStore::Folder => Place::Folder,
+        BlobStore::S3 => {
+            let name = bucket.unwrap_or_default();
+            Place::S3(Bucket { name, endpoint, region, prefix, allow_http })
+        }
+    }
 }
 
 /// A data folder without any key gets one for its operator.

@@ -15,7 +15,7 @@ use crate::domain::lease::LeasePolicy;
 use crate::domain::limits;
 use crate::domain::redundancy::HedgePolicy;
 use crate::domain::selection::SelectionPolicy;
-use crate::domain::units::{ONE, Stake};
+use crate::domain::units::{DAY, ONE, Stake};
 
 /// Every key with its meaning, unit and default.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -35,6 +35,10 @@ pub struct Config {
     pub sweep_millis: u64,
     /// The listener.
     pub server: ServerConfig,
+    /// Where files are kept.
+    pub blobs: BlobsConfig,
+    /// How long what is kept.
+    pub retention: RetentionConfig,
     /// Who may speak.
     pub auth: AuthConfig,
     /// Limits that operators tune.
@@ -51,8 +55,6 @@ pub struct Config {
     pub hedge: HedgePolicy,
     /// How answers are judged.
     pub evaluation: EvaluationConfig,
-    /// How long things are kept.
-    pub retention: RetentionConfig,
     /// Kinds of tasks beside the six built-in ones, or in their place.
     #[serde(default)]
     pub kinds: Vec<TaskKind>,
@@ -116,6 +118,77 @@ pub struct RoleEntry {
     pub stake: f64,
 }
 
+/// What keeps files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BlobStore {
+    /// The data folder.
+    Folder,
+    /// A bucket of S3, or of what speaks like it.
+    S3,
+}
+
+/// Where files are kept. The keys to a bucket are no part of it: they come from the environment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobsConfig {
+    /// What keeps them.
+    pub store: BlobStore,
+    /// Name of the bucket.
+    #[serde(default)]
+    pub bucket: Option<String>,
+    /// Where the bucket is reached; absent for Amazon's own.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// Its region.
+    pub region: String,
+    /// What all names in the bucket begin with.
+    pub prefix: String,
+    /// Whether the bucket may be reached without TLS.
+    pub allow_http: bool,
+}
+
+impl BlobsConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        let named = self.bucket.as_ref().is_some_and(|bucket| !bucket.is_empty());
+        match self.store {
+            BlobStore::S3 if !named => {
+                return Err(invalid("blobs.bucket", "must be given with `store = \"s3\"`"));
+            }
+            BlobStore::Folder if named => {
+                return Err(invalid("blobs.bucket", "goes with `store = \"s3\"` only"));
+            }
+            BlobStore::S3 | BlobStore::Folder => {}
+        }
+        let plain = self.endpoint.as_ref().is_some_and(|url| url.starts_with("http://"));
+        if plain && !self.allow_http {
+            let problem = "is without TLS: use `https://`, or set `blobs.allow_http`";
+            return Err(invalid("blobs.endpoint", problem));
+        }
+        Ok(())
+    }
+}
+
+/// How long what is kept.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Days after its end that a task stays in lists; then it goes into the archive.
+    pub tasks_days: u32,
+    /// Days after its end that a task can be read.
+    pub archive_days: u32,
+    /// Days that a file stays, unless the kind of its task says otherwise.
+    pub files_days: u32,
+}
+
+impl RetentionConfig {
+    /// How long files stay, in milliseconds, when a kind says `days` or nothing.
+    #[must_use]
+    pub fn files_millis(&self, days: Option<u32>) -> i64 {
+        i64::from(days.unwrap_or(self.files_days)) * DAY
+    }
+}
+
 /// Limits that operators tune.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -155,16 +228,6 @@ pub struct EvaluationConfig {
     pub quorum: usize,
 }
 
-/// How long things are kept, in days.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RetentionConfig {
-    /// Ended tasks, until they go into the archive.
-    pub tasks_days: u32,
-    /// Ended tasks, until they are forgotten.
-    pub archive_days: u32,
-}
-
 /// Logs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -201,6 +264,9 @@ pub enum ConfigError {
 fn invalid(key: &'static str, problem: impl Into<String>) -> ConfigError {
     ConfigError::Invalid { key, problem: problem.into() }
 }
+
+/// Days that files may stay: more than an idempotency key does, so that its file is there.
+const DAYS: std::ops::RangeInclusive<u32> = 2..=limits::FILES_DAYS_MAX;
 
 /// Variables that are flags of the command line, not keys of the tree.
 const FLAGS: [&str; 6] = ["LISTEN", "DATA", "CONFIG", "DATABASE", "DEV", "LOG"];
@@ -277,9 +343,17 @@ impl Config {
             let problem = "and every weight in `queue.weights` must be at least 1";
             return Err(invalid("queue.open_per_client", problem));
         }
+        self.blobs.check()?;
+        if !DAYS.contains(&self.retention.files_days) {
+            let problem = format!("must be {} to {}", DAYS.start(), DAYS.end());
+            return Err(invalid("retention.files_days", problem));
+        }
         for kind in &self.kinds {
             if kind.redundancy == 0 || kind.redundancy > limits::REDUNDANCY_MAX {
                 return Err(invalid("kinds", format!("`{}` has a bad redundancy", kind.name)));
+            }
+            if kind.files_days.is_some_and(|days| !DAYS.contains(&days)) {
+                return Err(invalid("kinds", format!("`{}` has bad `files_days`", kind.name)));
             }
         }
         Ok(self)
@@ -333,6 +407,7 @@ mod tests {
         assert_eq!(config.limits.reports_per_minute, limits::REPORTS_PER_MINUTE);
         assert_eq!(config.queue.open_per_client, limits::OPEN_PER_CLIENT_MAX);
         assert_eq!(config.sweep_millis, limits::SWEEP_MILLIS as u64);
+        assert_eq!(config.retention.files_days, limits::FILES_DAYS);
     }
 
     #[test]
@@ -341,6 +416,41 @@ mod tests {
         std::io::Write::write_all(&mut file, b"[server]\nlisten_to = \"x\"\n").unwrap();
         let error = Config::load(Some(file.path())).unwrap_err().to_string();
         assert!(error.contains("listen_to"), "{error}");
+    }
+
+    #[test]
+    fn a_place_of_files_that_does_not_go_together_is_named() {
+        let check = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            config.validate().map(drop).map_err(|error| error.to_string())
+        };
+        let bucket = |config: &mut Config| {
+            config.blobs.store = BlobStore::S3;
+            config.blobs.bucket = Some("pit".to_owned());
+        };
+        assert!(check(bucket).is_ok());
+        let refused = [
+            check(|config| config.blobs.store = BlobStore::S3),
+            check(|config| config.blobs.bucket = Some("pit".to_owned())),
+            check(|config| config.blobs.endpoint = Some("http://localhost".to_owned())),
+            check(|config| config.retention.files_days = 1),
+            check(|config| {
+                let mut kind = KindRegistry::default().find("tts").unwrap().1.clone();
+                kind.files_days = Some(0);
+                config.kinds.push(kind);
+            }),
+        ];
+        for (outcome, key) in refused.into_iter().zip([
+            "blobs.bucket",
+            "blobs.bucket",
+            "blobs.endpoint",
+            "retention.files_days",
+            "kinds",
+        ]) {
+            let error = outcome.unwrap_err();
+            assert!(error.starts_with(&format!("`{key}`")), "{error}");
+        }
     }
 
     #[test]

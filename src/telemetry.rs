@@ -31,6 +31,9 @@ metrics! {
     REPORTS: describe_counter = "pithead_reports_total", "Reports taken.";
     STATUSES: describe_counter = "pithead_statuses_total", "Miner statuses taken.";
     REPORT_TO_VERDICT_SECONDS: describe_histogram = "pithead_report_to_verdict_seconds", "Time from a report's receipt to its merge.";
+    FILES_FORGOTTEN: describe_counter = "pithead_files_forgotten_total", "Files whose time was over.";
+    BLOBS_DELETED: describe_counter = "pithead_blobs_deleted_total", "Blobs deleted since no file named them.";
+    BLOB_BYTES_DELETED: describe_counter = "pithead_blob_bytes_deleted_total", "Bytes of blobs deleted since no file named them.";
     EVALUATIONS: describe_counter = "pithead_evaluations_total", "Judgements of responses taken.";
     STATS_WRITES_FAILED: describe_counter = "pithead_stats_writes_failed_total", "Evaluations that could not be written.";
     ACTORS_RESPAWNED: describe_counter = "pithead_actors_respawned_total", "Miner actors that died and were started again.";

@@ -23,6 +23,8 @@ pub struct Model {
     pub created_at: i64,
     /// Task that it is an output of.
     pub task_id: Option<Uuid>,
+    /// May be forgotten from then on, Unix ms; absent where its age decides.
+    pub expires_at: Option<i64>,
 }
 
 /// No relations are declared: rows are read by key, never joined through the ORM.

@@ -14,8 +14,10 @@ pub struct Model {
     pub key: String,
     /// SHA-256 of the request's meaning, hex.
     pub body_hash: String,
-    /// The task that it made.
-    pub task_id: Uuid,
+    /// What it made: `task`, `file` or `voice`.
+    pub made: String,
+    /// The id of that.
+    pub made_id: Uuid,
     /// Received, Unix ms.
     pub created_at: i64,
 }

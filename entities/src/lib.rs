@@ -20,3 +20,4 @@ pub mod task;
 pub mod usage_day;
 pub mod validator;
 pub mod verdict;
+pub mod voice;

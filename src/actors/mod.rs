@@ -30,7 +30,7 @@ use actix::prelude::*;
 use crate::config::Config;
 use crate::domain::kind::KindRegistry;
 use crate::domain::units::{HOUR, Millis};
-use crate::outside::Clock;
+use crate::outside::{Blobs, Clock};
 use crate::store::{Loaded, Store, StoreResult};
 use consensus::ConsensusSupervisor;
 use directory::Directory;
@@ -123,7 +123,7 @@ impl Actors {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn start(deps: &Arc<Deps>, seed: u64) -> StoreResult<Self> {
+    pub async fn start(deps: &Arc<Deps>, blobs: &Blobs, seed: u64) -> StoreResult<Self> {
         let since = deps.clock.now().plus(-REPORTS_BACK_MILLIS);
         let loaded: Loaded = deps.store.load(since).await?;
         let (tasks, records) = (loaded.tasks.clone(), &loaded.kind_records);
@@ -132,7 +132,7 @@ impl Actors {
         let consensus = ConsensusSupervisor::new(deps.clone(), loaded).start();
         let consensus = deps.consensus.get_or_init(|| consensus).clone();
         let stats = Stats::new(deps.clone()).start();
-        let janitor = Janitor::new(deps.clone()).start();
+        let janitor = Janitor::new(deps.clone(), blobs.clone()).start();
         Ok(Self { distributor, consensus, stats, janitor })
     }
 

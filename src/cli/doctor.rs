@@ -1,15 +1,10 @@
 //! `pithead doctor`: whether what must hold at every commit does hold. Reads only; the server must
 //! not run meanwhile.
 
-use std::fs::File;
-use std::io;
-use std::path::Path;
-
 use clap::Args;
-use sha2::{Digest, Sha256};
 
 use super::Common;
-use crate::app::{AppError, open_store};
+use crate::app::{AppError, blob_place, open_store};
 use crate::config::Config;
 use crate::outside::Blobs;
 use crate::store::sql::{Location, SqlStore};
@@ -34,8 +29,11 @@ impl Doctor {
     pub(super) async fn run(self) -> Result<(), AppError> {
         let config = self.common.load()?;
         must_exist(&config)?;
+        let blobs = Blobs::look(&config.data_dir.join("blobs"), &blob_place(&config));
+        let blobs =
+            blobs.map_err(|error| AppError::Io { what: "cannot read files".to_owned(), error })?;
         let store = open_store(&config, &config.data_dir).await?;
-        let checked = check(&store, &config.data_dir.join("blobs"), self.deep).await;
+        let checked = check(&store, &blobs, self.deep).await;
         store.close().await;
         match checked? {
             0 => Ok(()),
@@ -55,7 +53,7 @@ fn must_exist(config: &Config) -> Result<(), AppError> {
 }
 
 /// Prints every check with its outcome; how many failed.
-async fn check(store: &SqlStore, blobs: &Path, deep: bool) -> StoreResult<usize> {
+async fn check(store: &SqlStore, blobs: &Blobs, deep: bool) -> StoreResult<usize> {
     let mut failed = 0;
     for (name, offenders) in store.check().await? {
         match offenders {
@@ -66,7 +64,6 @@ async fn check(store: &SqlStore, blobs: &Path, deep: bool) -> StoreResult<usize>
             }
         }
     }
-    let blobs = Blobs::at(blobs.to_owned());
     let (mut files, mut wrong) = (0, 0);
     let mut after = None;
     loop {
@@ -75,7 +72,7 @@ async fn check(store: &SqlStore, blobs: &Path, deep: bool) -> StoreResult<usize>
         after = Some(last.id);
         files += page.len();
         for row in &page {
-            let Some(reason) = fault(&blobs.path(&row.sha256), row, deep) else { continue };
+            let Some(reason) = fault(blobs, row, deep).await else { continue };
             wrong += 1;
             if wrong <= NAMED_MAX {
                 println!("       file {} {reason}", row.id);
@@ -93,32 +90,20 @@ async fn check(store: &SqlStore, blobs: &Path, deep: bool) -> StoreResult<usize>
 }
 
 /// What is wrong with the bytes of a file, if anything is.
-fn fault(path: &Path, row: &FileRow, deep: bool) -> Option<String> {
-    let size = match std::fs::metadata(path) {
-        Ok(metadata) => metadata.len(),
-        Err(error) => return Some(format!("cannot be read at `{}`: {error}", path.display())),
-    };
-    if size != row.size {
-        return Some(format!("has {size} bytes instead of {}", row.size));
+async fn fault(blobs: &Blobs, row: &FileRow, deep: bool) -> Option<String> {
+    match blobs.size(&row.sha256).await {
+        Ok(size) if size != row.size => {
+            return Some(format!("has {size} bytes instead of {}", row.size));
+        }
+        Ok(_) => {}
+        Err(error) => return Some(format!("cannot be read at `{}`: {error}", row.sha256)),
     }
     if !deep {
         return None;
     }
-    match hash(path) {
+    match blobs.hash(&row.sha256).await {
         Ok(hash) if hash == row.sha256 => None,
         Ok(hash) => Some(format!("hashes to {hash} instead of {}", row.sha256)),
         Err(error) => Some(format!("cannot be read: {error}")),
-    }
-}
-
-fn hash(path: &Path) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut file = File::open(path)?;
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match io::Read::read(&mut file, &mut buffer)? {
-            0 => return Ok(hex::encode(hasher.finalize())),
-            read => hasher.update(buffer.get(..read).unwrap_or_default()),
-        }
     }
 }

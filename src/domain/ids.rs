@@ -65,6 +65,11 @@ uuid_id!(
     "a file id (a UUID)"
 );
 uuid_id!(
+    /// One voice of a client's catalogue.
+    VoiceId,
+    "a voice id (a UUID)"
+);
+uuid_id!(
     /// One registration of a miner: the row that everything about that miner refers to.
     RegistrationId,
     "a registration id (a UUID)"

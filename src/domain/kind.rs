@@ -51,6 +51,9 @@ pub struct TaskKind {
     /// Largest file input, in bytes.
     #[serde(default)]
     pub file_bytes_max: u64,
+    /// Days that files of its tasks stay; absent for the general number.
+    #[serde(default)]
+    pub files_days: Option<u32>,
     /// Languages, as ISO 639-1 codes.
     pub languages: Vec<String>,
     /// Whether a `target_language` other than the source is wanted.
@@ -140,6 +143,12 @@ impl KindRegistry {
         self.kinds.get(usize::from(index.0))
     }
 
+    /// The largest file that any kind takes, in bytes.
+    #[must_use]
+    pub fn file_bytes_max(&self) -> u64 {
+        self.kinds.iter().map(|kind| kind.file_bytes_max).max().unwrap_or(0)
+    }
+
     /// All kinds, in registry order.
     pub fn iter(&self) -> impl Iterator<Item = &TaskKind> {
         self.kinds.iter()
@@ -164,6 +173,7 @@ fn kind(name: &str, input: Input, output_keys: &[&str]) -> TaskKind {
         text_chars_min: 0,
         text_chars_max: 0,
         file_bytes_max: 0,
+        files_days: None,
         languages: LANGUAGES.iter().map(|&code| code.to_owned()).collect(),
         translates: false,
         redundancy: default_redundancy(),

@@ -73,6 +73,38 @@ pub const AUDIO_BYTES_MAX: u64 = 100 * 1024 * 1024;
 pub const VIDEO_BYTES_MAX: u64 = 100 * 1024 * 1024;
 /// Bytes of one document input.
 pub const DOCUMENT_BYTES_MAX: u64 = 50 * 1024 * 1024;
+/// Days that a file stays, where the configuration says nothing else: a month of looking back.
+pub const FILES_DAYS: u32 = 30;
+/// Most days that a file may be told to stay: a hundred years, so that sums of moments stay in range.
+pub const FILES_DAYS_MAX: u32 = 36_500;
+/// A file that ends within this time is taken for no new task: until the task is taken in, nothing
+/// keeps it. Far longer than any submit takes.
+pub const FILE_GRACE_MILLIS: i64 = HOUR;
+/// A file that was due and is still needed is looked at again after this time.
+pub const FILE_AGAIN_MILLIS: i64 = DAY;
+/// Files that one look forgets at most, so that other commands are not held up.
+pub const FILES_FORGOTTEN_MAX: u64 = 500;
+/// Looks of one round at files that are due; the rest waits for the next minute.
+pub const FILES_LOOKS_MAX: usize = 20;
+/// A blob without a row is deleted when nobody touched it for so long: a crash may lie between the
+/// two, and so may a clock of a bucket that goes wrong.
+pub const BLOB_REST_MILLIS: i64 = DAY;
+/// Old blobs that the writer is asked about at once.
+pub const BLOBS_ASKED_MAX: usize = 128;
+/// Bytes of one part of a put into a bucket: the least that S3 takes.
+pub const BUCKET_PART_BYTES: usize = 5 * 1024 * 1024;
+/// Parts of a put on their way at once. With the one that fills, this bounds the memory of a put.
+pub const BUCKET_PARTS_AT_ONCE: usize = 2;
+/// Further tries of a request to a bucket that failed.
+pub const BUCKET_RETRIES_MAX: usize = 3;
+/// Seconds after which a request to a bucket is not tried again: the caller waits meanwhile.
+pub const BUCKET_RETRY_SECS: u64 = 30;
+/// Voices that one owner may have.
+pub const VOICES_PER_OWNER: u64 = 200;
+/// Bytes of a voice's sample: a minute of uncompressed sound.
+pub const SAMPLE_BYTES_MAX: u64 = 10 * 1024 * 1024;
+/// Characters of a voice's description.
+pub const DESCRIPTION_CHARS_MAX: usize = 1_000;
 /// Seconds that one request body may take to arrive.
 pub const BODY_SECS_MAX: u64 = 120;
 /// Characters of a name (model, voice, file) that we store.

@@ -162,6 +162,22 @@ impl ApiError {
         Self::new(Code::Full, format!("{what}; try again shortly")).retry_after(1)
     }
 
+    /// Something whose time is over.
+    #[must_use]
+    pub fn gone(what: &str) -> Self {
+        let detail = format!("{what} is past its time, or will be soon: upload it again");
+        Self::new(Code::Conflict, detail)
+    }
+
+    /// An `Idempotency-Key` that stands for another request.
+    #[must_use]
+    pub fn key_of_another() -> Self {
+        Self::new(
+            Code::IdempotencyMismatch,
+            "this `Idempotency-Key` was sent with another request; use a new key",
+        )
+    }
+
     /// More than `limit` requests in a minute; the next one is taken in `secs`.
     #[must_use]
     pub fn rate_limited(what: &str, limit: u32, secs: u64) -> Self {

@@ -5,8 +5,10 @@
 //! handler runs for a caller that its signature does not name.
 
 pub mod auth;
+mod download;
 pub mod error;
 mod fields;
+mod filename;
 pub mod intake;
 mod openai;
 pub mod peer;
@@ -36,7 +38,7 @@ use crate::domain::limits;
 use crate::domain::units::Stake;
 use crate::identity::Keypair;
 use crate::outside::{Blobs, Clock};
-use crate::store::Store;
+use crate::store::{FileRow, Store};
 
 /// Largest JSON or form body of a route that names no other.
 pub(in crate::http) const BODY_MAX: usize = limits::BODY_BYTES_MAX + limits::RESPONSE_BYTES_MAX;
@@ -84,6 +86,19 @@ impl Web {
     #[must_use]
     pub fn hotkey(&self) -> &Hotkey {
         self.keypair.hotkey()
+    }
+
+    /// Whether a file stays long enough for a new task, which keeps it once it is taken in.
+    ///
+    /// # Errors
+    /// 409 when it may be forgotten first.
+    fn lasts(&self, file: &FileRow) -> Result<(), error::ApiError> {
+        let by_age = || file.created_at.plus(self.config.retention.files_millis(None));
+        let until = file.expires_at.unwrap_or_else(by_age);
+        match until.since(self.clock.now()) > limits::FILE_GRACE_MILLIS {
+            true => Ok(()),
+            false => Err(error::ApiError::gone("the file")),
+        }
     }
 }
 

@@ -13,15 +13,17 @@ use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 use futures_util::{Stream, StreamExt};
+use sha2::{Digest, Sha256};
 
 use super::Web;
 use super::error::{ApiError, ApiResult, Code};
 use super::fields::{Fields, printable};
+use super::filename;
 use crate::domain::ids::{FileId, TaskId};
-use crate::domain::kind::Input;
+use crate::domain::kind::{Input, TaskKind};
 use crate::domain::limits::{BODY_SECS_MAX, NAME_CHARS_MAX};
 use crate::outside::blobs::Spool;
-use crate::store::{FileRow, Nonce, PutFile};
+use crate::store::{FilePut, FileRow, Idempotency, Nonce, PutFile};
 
 /// Longest text field of a multipart body, in bytes.
 const FIELD_BYTES_MAX: usize = 256 * 1024;
@@ -166,8 +168,7 @@ async fn text_of(name: &str, part: &mut Field) -> ApiResult<String> {
 
 async fn spool(web: &Web, field: String, part: &mut Field, bytes_max: u64) -> ApiResult<FilePart> {
     let declared = part.content_type().map(|mime| mime.essence_str().to_owned());
-    let name = part.content_disposition().and_then(|d| d.get_filename()).unwrap_or_default();
-    let name = file_name(name);
+    let name = filename::clean(&given_name(part));
     let mut spool = web.blobs.spool().await?;
     while let Some(chunk) = part.next().await {
         let chunk = chunk.map_err(|error| {
@@ -184,11 +185,12 @@ async fn spool(web: &Web, field: String, part: &mut Field, bytes_max: u64) -> Ap
     Ok(FilePart { field, name, declared: declared.unwrap_or_default(), spool })
 }
 
-/// The last part of whatever path a sender names, without control characters. It is shown, and
-/// never used as a path.
-fn file_name(given: &str) -> String {
-    let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
-    last.chars().filter(|c| !c.is_control() && *c != '"').take(NAME_CHARS_MAX).collect()
+/// The name that the sender gave: of the two forms, the one that can say everything first.
+fn given_name(part: &Field) -> String {
+    let Some(disposition) = part.content_disposition() else { return String::new() };
+    let extended = disposition.get_filename_ext();
+    let extended = extended.and_then(|name| String::from_utf8(name.value.clone()).ok());
+    extended.or_else(|| disposition.get_filename().map(str::to_owned)).unwrap_or_default()
 }
 
 impl FilePart {
@@ -197,14 +199,22 @@ impl FilePart {
         self.spool.size()
     }
 
-    /// The content type, from the bytes where they tell, else as declared.
+    /// The content type, from the bytes where they tell, else as declared. Sound and film that
+    /// nobody knows are believed unless they read as text, and text unless it does not.
     ///
     /// # Errors
     /// 415 when it is not what this input takes.
     pub(super) fn content_type(&self, input: Input) -> ApiResult<String> {
-        let sniffed = infer::get(self.spool.head()).map(|found| found.mime_type());
-        let declared = self.declared.as_str();
-        let found = sniffed.unwrap_or(declared);
+        let head = self.spool.head();
+        let sniffed = infer::get(head).map(|found| found.mime_type());
+        let found = match (sniffed, input) {
+            (Some(sniffed), _) => sniffed,
+            (None, Input::Audio | Input::Video) if reads_as_text(head) => "text/plain",
+            (None, Input::Document | Input::Text) if !reads_as_text(head) => {
+                "application/octet-stream"
+            }
+            (None, _) => self.declared.as_str(),
+        };
         if takes(input, found, sniffed.is_some()) {
             return Ok(found.to_owned());
         }
@@ -224,32 +234,75 @@ impl FilePart {
         ))
     }
 
-    /// Keeps the file and writes its row.
+    /// Keeps the file and writes its row. With an idempotency key that was used for the same bytes,
+    /// it is the row of then.
     ///
     /// # Errors
-    /// 503 when the disk or the database refuses.
-    pub(super) async fn keep(
-        self,
-        web: &Web,
-        content_type: String,
-        owner: String,
-        task: Option<TaskId>,
-        nonce: Option<Nonce>,
-    ) -> ApiResult<FileRow> {
+    /// 422 for a key of another request, 503 when the disk or the database refuses.
+    pub(super) async fn keep(self, web: &Web, keep: Keep<'_>) -> ApiResult<FileRow> {
         let kept = web.blobs.keep(self.spool).await?;
+        let now = web.clock.now();
+        let days = keep.kind.and_then(|kind| kind.files_days);
         let file = FileRow {
             id: FileId(uuid::Uuid::now_v7()),
-            owner,
+            owner: keep.owner,
             sha256: kept.sha256,
             size: kept.size,
-            content_type,
+            content_type: keep.content_type,
             name: self.name,
-            created_at: web.clock.now(),
-            task,
+            created_at: now,
+            task: keep.task,
+            expires_at: Some(now.plus(web.config.retention.files_millis(days))),
         };
-        web.store.put_file(PutFile { file: file.clone(), nonce }).await?;
-        Ok(file)
+        let idempotency = keep.key.map(|key| {
+            let body_hash = Sha256::digest(format!("file {}", file.sha256)).into();
+            Idempotency { key, body_hash }
+        });
+        let command = PutFile { file: file.clone(), idempotency, nonce: keep.nonce };
+        let put = web.store.put_file(command).await?;
+        // The row is there, so no sweep can take the bytes.
+        drop(kept.pin);
+        match put {
+            FilePut::New => Ok(file),
+            FilePut::Existing(id) => {
+                web.store.file(id).await?.ok_or_else(|| ApiError::not_found("file"))
+            }
+            FilePut::Mismatch => Err(ApiError::key_of_another()),
+        }
     }
+}
+
+/// How a file is kept.
+pub(super) struct Keep<'a> {
+    /// As [`FilePart::content_type`] told.
+    pub(super) content_type: String,
+    /// Who may see it.
+    pub(super) owner: String,
+    /// Task that it is an output of.
+    pub(super) task: Option<TaskId>,
+    /// Kind of the task that it is for; it says how long files stay.
+    pub(super) kind: Option<&'a TaskKind>,
+    /// The request's idempotency key.
+    pub(super) key: Option<String>,
+    /// Of a signed request.
+    pub(super) nonce: Option<Nonce>,
+}
+
+impl Keep<'_> {
+    /// For an owner, and for nothing in particular.
+    pub(super) const fn new(content_type: String, owner: String) -> Self {
+        Self { content_type, owner, task: None, kind: None, key: None, nonce: None }
+    }
+}
+
+/// Whether the beginning of a file could be text: in UTF-16 with a mark, or in anything that has no
+/// control characters but those of lines and pages.
+fn reads_as_text(head: &[u8]) -> bool {
+    let marked = head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]);
+    // MPEG sound begins with one of these bytes too, but never with two that are a mark and a letter.
+    let wide = marked && head.iter().skip(2).take(64).any(|byte| *byte == 0);
+    let is_control = |byte: &u8| *byte < 0x20 && !b"\t\n\x0b\x0c\r\x1b".contains(byte);
+    wide || !head.iter().any(is_control)
 }
 
 /// Containers such as MP4, WebM and Ogg carry sound alone too, and are sniffed as video.
@@ -290,14 +343,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_never_are_paths() {
-        for (given, kept) in [
-            ("../../etc/passwd", "passwd"),
-            ("C:\\temp\\a.wav", "a.wav"),
-            ("a\r\nb\".wav", "ab.wav"),
-            ("", ""),
+    fn text_has_no_control_characters() {
+        let wide: Vec<u8> = "\u{feff}text".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (head, text) in [
+            (&b"import os\nprint('hello')\n"[..], true),
+            (b"gr\xf6\xdfe\r\n", true),
+            (&wide, true),
+            (b"\xff\xfe\x12", false),
+            (b"\xff\xfb\x90\x00", false),
+            (b"RIFF\x00", false),
         ] {
-            assert_eq!(file_name(given), kept);
+            assert_eq!(reads_as_text(head), text, "{head:?}");
         }
     }
 

@@ -12,7 +12,7 @@ use crate::domain::ids::{FileId, MinerUid, RegistrationId};
 use crate::domain::lease::HolderKind;
 use crate::domain::task::SlotState;
 use crate::domain::units::Millis;
-use crate::store::{FileRow, Holder, NewTask, ResponseRow, TaskInput, TaskRecord};
+use crate::store::{FileRow, Holder, NEVER, NewTask, ResponseRow, TaskInput, TaskRecord, VoiceRow};
 
 pub(super) fn time(at: Option<Millis>) -> Option<String> {
     at.map(Millis::rfc3339)
@@ -107,6 +107,7 @@ pub(super) fn file(row: &FileRow, public_url: &str) -> Value {
         "public_url": format!("{public_url}{url}"),
         "url": url,
         "created_at": row.created_at.rfc3339(),
+        "expires_at": time(row.expires_at.filter(|at| *at != NEVER)),
     })
 }
 
@@ -140,10 +141,37 @@ pub(super) async fn input(
     })
 }
 
+/// A voice, with its sample.
+pub(super) async fn voice(web: &Web, voice: &VoiceRow, files: &mut Files) -> ApiResult<Value> {
+    let sample = match voice.sample {
+        Some(id) => files.get(web, id).await?.map(|row| file(row, &web.public_url)),
+        None => None,
+    };
+    Ok(json!({
+        "voice_id": voice.id,
+        "name": voice.name,
+        "language": voice.language,
+        "description": voice.description,
+        "sample": sample,
+        "shared": voice.shared_at.is_some(),
+        "created_at": voice.created_at.rfc3339(),
+    }))
+}
+
+/// The voice that a task's owner means; `null` for one of the model's own.
+pub(super) async fn wanted_voice(web: &Web, task: &NewTask, files: &mut Files) -> ApiResult<Value> {
+    let Some(name) = &task.voice_name else { return Ok(Value::Null) };
+    match web.store.voice_named(&task.owner, name).await? {
+        Some(row) => voice(web, &row, files).await,
+        None => Ok(Value::Null),
+    }
+}
+
 /// A lease as its miner gets it.
 pub(super) async fn lease(web: &Web, held: &Held, files: &mut Files) -> ApiResult<Value> {
     let task = &held.brief.task;
     let (input_text, input_file) = input(web, task, files).await?;
+    let voice = wanted_voice(web, task, files).await?;
     Ok(json!({
         "task_id": task.id,
         "task_type": task.kind,
@@ -153,6 +181,7 @@ pub(super) async fn lease(web: &Web, held: &Held, files: &mut Files) -> ApiResul
         "target_language": task.target_language,
         "model_id": task.model_id,
         "voice_name": task.voice_name,
+        "voice": voice,
         "deadline": task.deadline.rfc3339(),
         "lease": {
             "token": held.token,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Replication;
-use super::row::{FileRow, RegistrationRow, ReportRow, ScoreRow};
+use super::row::{RegistrationRow, ReportRow, ScoreRow};
 use crate::domain::ids::{
     FileId, Hotkey, LeaseToken, MinerUid, RegistrationId, TaskId, ValidatorId,
 };
@@ -470,15 +470,6 @@ pub struct Registered {
 pub struct PutReport {
     /// The report.
     pub report: ReportRow,
-    /// Of a signed request.
-    pub nonce: Option<Nonce>,
-}
-
-/// See [`super::Store::put_file`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PutFile {
-    /// The file.
-    pub file: FileRow,
     /// Of a signed request.
     pub nonce: Option<Nonce>,
 }

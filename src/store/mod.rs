@@ -8,6 +8,7 @@
 //! not do its work.
 
 pub mod command;
+pub mod file;
 pub mod history;
 mod judge;
 pub mod model;
@@ -15,20 +16,23 @@ pub mod read;
 pub mod round;
 pub mod row;
 pub mod sql;
+pub mod voice;
 pub mod widen;
 
 use async_trait::async_trait;
 
 pub use command::*;
+pub use file::*;
 pub use history::{
     Archive, Archived, ArchivedTask, ScoreDays, ScoreSum, ScoreSums, UsageCounts, UsageRow,
 };
 pub use read::*;
 pub use round::*;
 pub use row::*;
+pub use voice::*;
 pub use widen::*;
 
-use crate::domain::ids::{FileId, Hotkey, RegistrationId, TaskId, ValidatorId};
+use crate::domain::ids::{FileId, Hotkey, RegistrationId, TaskId, ValidatorId, VoiceId};
 use crate::domain::units::Millis;
 
 /// Why the store could not do what it was asked.
@@ -94,7 +98,17 @@ pub trait Store: Send + Sync + 'static {
     /// Writes how miners are at kinds of work; of a miner and kind the last one stands.
     async fn put_kind_records(&self, command: PutKindRecords) -> StoreResult<()>;
     /// Writes down a file whose blob is durable.
-    async fn put_file(&self, command: PutFile) -> StoreResult<()>;
+    async fn put_file(&self, command: PutFile) -> StoreResult<FilePut>;
+    /// Forgets files whose time is over and which no open task, and none that waits for its
+    /// evaluation, needs. Writes nothing when none is due.
+    async fn forget_files(&self, command: ForgetFiles) -> StoreResult<Forgotten>;
+    /// Which of these blobs no file names; asked of the writer, so that no row is on its way
+    /// between the rows that it sees and those written after.
+    async fn unreferenced(&self, sha256: Vec<String>) -> StoreResult<Vec<String>>;
+    /// Writes down a voice.
+    async fn put_voice(&self, command: PutVoice) -> StoreResult<VoicePut>;
+    /// Takes a voice out of the catalogue; whether it was there.
+    async fn delete_voice(&self, command: DeleteVoice) -> StoreResult<bool>;
     /// Writes down a new API key.
     async fn put_key(&self, key: KeyRow) -> StoreResult<()>;
     /// Takes an API key back; whether it was known and valid.
@@ -133,6 +147,14 @@ pub trait Store: Send + Sync + 'static {
     /// Whether this registration or validator holds or held a lease on a task whose input is this
     /// file.
     async fn file_is_assigned(&self, file: FileId, holder: Holder) -> StoreResult<bool>;
+    /// One voice.
+    async fn voice(&self, id: VoiceId) -> StoreResult<Option<VoiceRow>>;
+    /// The voice that this owner means by a name: its own one, else the oldest shared one.
+    async fn voice_named(&self, owner: &str, name: &str) -> StoreResult<Option<VoiceRow>>;
+    /// Voices that have this file as their sample, by id.
+    async fn voices_of_sample(&self, file: FileId) -> StoreResult<Vec<VoiceRow>>;
+    /// Voices that an owner sees.
+    async fn voices(&self, page: VoicePage) -> StoreResult<Vec<VoiceRow>>;
     /// All API keys.
     async fn keys(&self) -> StoreResult<Vec<KeyRow>>;
     /// One registration, open or closed.

@@ -141,6 +141,8 @@ pub struct FileRow {
     pub created_at: Millis,
     /// Task that it is an output of.
     pub task: Option<TaskId>,
+    /// May be forgotten from then on; `None` where its age decides.
+    pub expires_at: Option<Millis>,
 }
 
 /// An API key's row.

@@ -41,6 +41,7 @@ fn entities() -> Schema {
     entity::<e::usage_day::Entity>(&mut schema);
     entity::<e::validator::Entity>(&mut schema);
     entity::<e::verdict::Entity>(&mut schema);
+    entity::<e::voice::Entity>(&mut schema);
     schema
 }
 
@@ -175,4 +176,49 @@ fn every_entity_is_compared() {
     tables.retain(|table| table != "lib");
     tables.sort_unstable();
     assert_eq!(tables, entities().into_keys().collect::<Vec<_>>());
+}
+
+/// A database of before files had an end: its files are dated by their age, its keys stand for tasks.
+async fn rows_of_before_are_kept(url: &str) {
+    let db = Database::connect(url).await.unwrap();
+    let new = "m20261121_000007_files_and_voices";
+    let before = Migrator::migrations().iter().take_while(|step| step.name() != new).count();
+    Migrator::up(&db, Some(u32::try_from(before).unwrap())).await.unwrap();
+    let id = match db.get_database_backend() {
+        DbBackend::Sqlite => "x'0197a0d0000070008000000000000000'",
+        _ => "'0197a0d0-0000-7000-8000-000000000000'",
+    };
+    for insert in [
+        format!(
+            "INSERT INTO file (id, owner, sha256, size, content_type, name, created_at) \
+             VALUES ({id}, 'alice', 'ab', 3, 'audio/wav', 'a.wav', 5)"
+        ),
+        format!(
+            "INSERT INTO idempotency (caller, key, body_hash, task_id, created_at) \
+             VALUES ('alice', 'k', 'cd', {id}, 5)"
+        ),
+    ] {
+        db.execute_unprepared(&insert).await.unwrap();
+    }
+    Migrator::up(&db, None).await.unwrap();
+    let files = e::file::Entity::find().all(&db).await.unwrap();
+    let dated: Vec<_> = files.iter().map(|file| (file.size, file.expires_at)).collect();
+    assert_eq!(dated, [(3, None)]);
+    let keys = e::idempotency::Entity::find().all(&db).await.unwrap();
+    let kept: Vec<_> = keys.iter().map(|key| (key.made.as_str(), key.made_id)).collect();
+    assert_eq!(kept, [("task", files[0].id)]);
+    db.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn rows_of_before_are_kept_on_sqlite() {
+    let dir = tempfile::tempdir().unwrap();
+    rows_of_before_are_kept(&format!("sqlite:{}?mode=rwc", dir.path().join("a.db").display()))
+        .await;
+}
+
+#[tokio::test]
+async fn rows_of_before_are_kept_on_postgres() {
+    let Some(url) = postgres::database().await else { return };
+    rows_of_before_are_kept(&url).await;
 }

@@ -36,7 +36,7 @@ pub(super) async fn one(
     payload: Payload,
 ) -> ApiResult {
     caller.may_be_client(&web)?;
-    let most = web.kinds.iter().map(|kind| kind.file_bytes_max).max().unwrap_or(0);
+    let most = web.kinds.file_bytes_max();
     let (mut fields, file) = receive(&web, &request, payload, &FILES, most).await?;
     let caller = caller.prove_client(&web)?;
     let kind = kind_of(&web, &mut fields)?;

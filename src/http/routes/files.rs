@@ -1,21 +1,19 @@
 //! Files in and out.
 
-use actix_files::NamedFile;
-use actix_web::http::header::{ContentDisposition, DispositionParam, DispositionType, HeaderValue};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
+use super::submit::idempotency_key;
 use crate::actors::miner::Find;
 use crate::domain::ids::{FileId, TaskId};
 use crate::domain::kind::Input;
-use crate::domain::limits::AUDIO_BYTES_MAX;
 use crate::http::auth::{AnyCaller, ClientCaller, MinerCaller, UploadCaller, ValidatorCaller};
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::Fields;
-use crate::http::upload::{FilePart, receive};
-use crate::http::{Web, view};
-use crate::store::{FileRow, Holder};
+use crate::http::upload::{FilePart, Keep, receive};
+use crate::http::{Web, download, view};
+use crate::store::{FileRow, Holder, VoiceRow};
 
 fn missing(field: &str) -> ApiError {
     ApiError::field(field, "is missing: send it as a multipart file")
@@ -29,12 +27,15 @@ pub(super) async fn upload(
     payload: Payload,
 ) -> ApiResult {
     caller.may_be_client(&web)?;
-    let (fields, file) = receive(&web, &request, payload, &["file"], AUDIO_BYTES_MAX).await?;
+    let most = web.kinds.file_bytes_max();
+    let (fields, file) = receive(&web, &request, payload, &["file"], most).await?;
     let caller = caller.prove_client(&web)?;
     fields.done()?;
+    let key = idempotency_key(&request)?;
     let file = file.ok_or_else(|| missing("file"))?;
     let content_type = any_media(&file)?;
-    let row = file.keep(&web, content_type, caller.owner, None, caller.nonce).await?;
+    let keep = Keep { key, nonce: caller.nonce, ..Keep::new(content_type, caller.owner) };
+    let row = file.keep(&web, keep).await?;
     Ok(created(&web, &row, Vec::new()))
 }
 
@@ -104,7 +105,7 @@ async fn received(
             "no validator has reported a miner with your hotkey lately",
         ));
     }
-    receive(web, request, payload, file_fields, AUDIO_BYTES_MAX).await
+    receive(web, request, payload, file_fields, web.kinds.file_bytes_max()).await
 }
 
 /// Proves the signature, checks the lease, keeps the file.
@@ -122,13 +123,14 @@ async fn keep_result(
     if let Some(uid) = uid.and_then(|uid| u16::try_from(uid).ok()) {
         caller.check(crate::domain::ids::MinerUid(uid))?;
     }
-    if caller.entry.addr.send(Find(task)).await?.is_none() {
-        return Err(ApiError::not_found("task of yours"));
-    }
+    let held = caller.entry.addr.send(Find(task)).await?;
+    let held = held.ok_or_else(|| ApiError::not_found("task of yours"))?;
     let file = file.ok_or_else(|| missing(field))?;
     let content_type = any_media(&file)?;
     let (owner, nonce) = (caller.entry.hotkey.to_string(), caller.nonce.clone());
-    let row = file.keep(web, content_type, owner, Some(task), nonce).await?;
+    let kind = web.kinds.find(&held.brief.task.kind).map(|(_, kind)| kind);
+    let keep = Keep { task: Some(task), kind, nonce, ..Keep::new(content_type, owner) };
+    let row = file.keep(web, keep).await?;
     Ok((caller, row))
 }
 
@@ -146,28 +148,7 @@ pub(super) async fn download(
     id: Path<String>,
 ) -> ApiResult {
     let row = visible(&web, &caller, &id).await?;
-    let file = NamedFile::open_async(web.blobs.path(&row.sha256)).await?;
-    let name = if row.name.is_empty() { row.id.to_string() } else { row.name };
-    let disposition = ContentDisposition {
-        disposition: DispositionType::Attachment,
-        parameters: vec![DispositionParam::Filename(name)],
-    };
-    let file = file.set_content_disposition(disposition);
-    let file = match row.content_type.parse() {
-        Ok(content_type) => file.set_content_type(content_type),
-        Err(_) => file,
-    };
-    let mut response = file.into_response(&request);
-    if response.status() == actix_web::http::StatusCode::RANGE_NOT_SATISFIABLE {
-        let detail = format!("the file has {} bytes", row.size);
-        return Err(ApiError::new(Code::BadRange, detail));
-    }
-    let headers = response.headers_mut();
-    headers.insert(
-        actix_web::http::header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    Ok(response)
+    download::download(&web, &request, &row).await
 }
 
 /// A file that the caller may see: its owner, those who work or worked on its task, validators.
@@ -190,6 +171,9 @@ async fn visible(web: &Web, caller: &AnyCaller, id: &str) -> ApiResult<FileRow> 
     if ValidatorCaller::of(web, &caller.0).is_ok_and(|validator| validator.uid.is_some()) {
         return Ok(row);
     }
+    if is_sample_for(web, caller, id).await? {
+        return Ok(row);
+    }
     if let Ok(miner) = MinerCaller::of(web, &caller.0) {
         let holder = Holder::Miner(miner.entry.registration);
         let own = row.owner == miner.entry.hotkey.as_str();
@@ -201,4 +185,24 @@ async fn visible(web: &Web, caller: &AnyCaller, id: &str) -> ApiResult<FileRow> 
         return Ok(row);
     }
     Err(none())
+}
+
+/// Whether it is the sample of a voice that the caller may hear: shared with all clients, or wanted
+/// by a task on which the calling miner has a live lease.
+async fn is_sample_for(web: &Web, caller: &AnyCaller, id: FileId) -> ApiResult<bool> {
+    let voices = web.store.voices_of_sample(id).await?;
+    if voices.is_empty() {
+        return Ok(false);
+    }
+    if ClientCaller::of(web, &caller.0).is_ok() && voices.iter().any(|v| v.shared_at.is_some()) {
+        return Ok(true);
+    }
+    let Ok(miner) = MinerCaller::of(web, &caller.0) else { return Ok(false) };
+    let held = web.store.held_by(Holder::Miner(miner.entry.registration)).await?;
+    let wants = |voice: &VoiceRow| {
+        held.iter().any(|held| {
+            held.task.voice_name.as_ref() == Some(&voice.name) && voice.is_seen_by(&held.task.owner)
+        })
+    };
+    Ok(voices.iter().any(wants))
 }

@@ -13,6 +13,7 @@ mod standing;
 mod submit;
 mod tasks;
 mod validators;
+mod voices;
 
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::web::{self, ServiceConfig};
@@ -56,7 +57,11 @@ fn for_clients() -> Vec<Entry> {
         ("/api/v1/task/{id}/responses", get(tasks::responses)),
         ("/api/v1/files", post(files::upload)),
         ("/api/v1/files/{id}", get(files::show)),
-        ("/api/v1/files/{id}/download", get(files::download)),
+        ("/api/v1/files/{id}/download", probe(files::download)),
+        ("/api/v1/voices", get(voices::list)),
+        ("/api/v1/voices", post(voices::create)),
+        ("/api/v1/voices/{id}", get(voices::one)),
+        ("/api/v1/voices/{id}", delete(voices::remove)),
         // Clients that speak OpenAI
         ("/v1/models", get(openai::models)),
         ("/v1/models/{id}", get(openai::model)),
@@ -147,7 +152,7 @@ where
     ("GET", web::get().to(handler))
 }
 
-/// What load balancers ask with HEAD too.
+/// What is asked with HEAD too: by load balancers, and before a download.
 fn probe<F, Args>(handler: F) -> (&'static str, Route)
 where
     F: Handler<Args>,

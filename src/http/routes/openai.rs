@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use actix_files::NamedFile;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine;
@@ -17,11 +16,11 @@ use crate::domain::ids::{FileId, TaskId};
 use crate::domain::kind::TaskKind;
 use crate::domain::limits::{MIN_RESPONSES, WAITED_RESULT_SECS};
 use crate::domain::task::{Completion, Priority, TaskState};
-use crate::http::Web;
 use crate::http::auth::{ClientCaller, UploadCaller};
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::Fields;
 use crate::http::upload::{Body, FilePart, receive};
+use crate::http::{Web, download};
 use crate::store::ResponseRow;
 
 const HEAR: &str = "transcription";
@@ -229,12 +228,5 @@ async fn audio(
     let id: FileId = id.parse().map_err(|_| unusable(task, "holds no sound"))?;
     let row = web.store.file(id).await?.filter(|row| row.task == Some(task));
     let row = row.ok_or_else(|| unusable(task, "names a file that is not its own"))?;
-    let file = NamedFile::open_async(web.blobs.path(&row.sha256)).await?;
-    let content_type = row.content_type.parse();
-    let file = file.use_etag(false).use_last_modified(false).disable_content_disposition();
-    let file = match content_type {
-        Ok(content_type) => file.set_content_type(content_type),
-        Err(_) => file,
-    };
-    Ok(file.into_response(request))
+    download::send(web, request, &row).await
 }

@@ -69,6 +69,7 @@ pub(super) async fn distribute(
     for pulled in &pulled {
         let task = &pulled.brief.task;
         let (input_text, input_file) = view::input(&web, task, &mut files).await?;
+        let voice = view::wanted_voice(&web, task, &mut files).await?;
         let lease = |token: &crate::domain::ids::LeaseToken| {
             json!({
                 "token": token,
@@ -86,6 +87,7 @@ pub(super) async fn distribute(
             "target_language": task.target_language,
             "model_id": task.model_id,
             "voice_name": task.voice_name,
+            "voice": voice,
             "deadline": task.deadline.rfc3339(),
             "leases": pulled.leases.iter().map(lease).collect::<Vec<_>>(),
             "input_text": input_text,

@@ -17,7 +17,7 @@ use crate::http::Web;
 use crate::http::auth::{ClientCaller, UploadCaller};
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::{Fields, printable};
-use crate::http::upload::{FilePart, receive, takes};
+use crate::http::upload::{FilePart, Keep, receive, takes};
 use crate::store::{Hash, Idempotency, NewTask, Nonce, TaskInput};
 
 macro_rules! submit_routes {
@@ -283,13 +283,15 @@ async fn input(
                 return Err(ApiError::new(Code::TooLarge, limit));
             }
             let content_type = file.content_type(kind.input)?;
-            let row = file.keep(web, content_type, caller.owner.clone(), None, None).await?;
+            let keep = Keep { kind: Some(kind), ..Keep::new(content_type, caller.owner.clone()) };
+            let row = file.keep(web, keep).await?;
             Ok((TaskInput::File(row.id), row.sha256))
         }
         Material { file: None, kept: Some(id) } => {
             let row = web.store.file(id).await?.filter(|row| caller.sees(&row.owner));
             let row =
                 row.ok_or_else(|| ApiError::field("file_id", "names no file that you uploaded"))?;
+            web.lasts(&row)?;
             if !takes(kind.input, &row.content_type, true) || row.size > kind.file_bytes_max {
                 let reason = format!("is a `{}` of {} bytes", row.content_type, row.size);
                 return Err(ApiError::field("file_id", format!("{reason}; not for this kind")));

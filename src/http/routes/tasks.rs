@@ -16,7 +16,7 @@ use crate::domain::task::{Completion, TaskState, TaskStatus};
 use crate::http::auth::ClientCaller;
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::{Web, view};
-use crate::store::{Cancelled, Idempotency, NewTask, TaskPage, TaskRecord};
+use crate::store::{Cancelled, Idempotency, NewTask, TaskInput, TaskPage, TaskRecord};
 
 /// A task id from a path; what is no id is no task.
 pub(super) fn task_id(text: &str) -> ApiResult<TaskId> {
@@ -192,6 +192,10 @@ pub(super) async fn retry(
         ));
     }
     let (old, now) = (record.task, web.clock.now());
+    if let TaskInput::File(id) = old.input {
+        let row = web.store.file(id).await?;
+        web.lasts(&row.ok_or_else(|| ApiError::gone("the file of the task"))?)?;
+    }
     let idempotency = idempotency_key(&request)?.map(|key| Idempotency {
         key,
         body_hash: Sha256::digest(format!("retry {}", old.id)).into(),

@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Tables;
+use super::{Made, Tables};
 use crate::domain::task::TaskState;
 use crate::domain::units::{Millis, Score};
 use crate::store::{SlotRow, TaskInput, TaskRecord};
@@ -212,6 +212,39 @@ impl Tables {
         self.reports.values().map(line).collect()
     }
 
+    fn file_lines(&self) -> Vec<String> {
+        let line = |row: &crate::store::FileRow| {
+            line!(
+                id = row.id.0,
+                owner = row.owner,
+                sha256 = row.sha256,
+                size = row.size,
+                content_type = row.content_type,
+                name = row.name,
+                created_at = row.created_at,
+                task_id = row.task.map(|id| id.0),
+                expires_at = row.expires_at,
+            )
+        };
+        self.files.values().map(line).collect()
+    }
+
+    fn voice_lines(&self) -> Vec<String> {
+        let line = |row: &crate::store::VoiceRow| {
+            line!(
+                id = row.id.0,
+                owner = row.owner,
+                name = row.name,
+                language = row.language,
+                description = row.description,
+                sample_file = row.sample.map(|id| id.0),
+                created_at = row.created_at,
+                shared_at = row.shared_at,
+            )
+        };
+        self.voices.values().map(line).collect()
+    }
+
     fn dump_records(&self, dump: &mut Dump) {
         let validators = self.validators.values().map(|row| {
             let (hotkey, uid) = (row.hotkey.as_str(), row.uid);
@@ -241,19 +274,8 @@ impl Tables {
             )
         });
         dump.table("miner_kind_record", records.collect());
-        let files = self.files.values().map(|row| {
-            line!(
-                id = row.id.0,
-                owner = row.owner,
-                sha256 = row.sha256,
-                size = row.size,
-                content_type = row.content_type,
-                name = row.name,
-                created_at = row.created_at,
-                task_id = row.task.map(|id| id.0),
-            )
-        });
-        dump.table("file", files.collect());
+        dump.table("file", self.file_lines());
+        dump.table("voice", self.voice_lines());
         let keys = self.keys.values().map(|row| {
             line!(
                 id = row.id,
@@ -271,11 +293,17 @@ impl Tables {
         });
         dump.table("replay", replays.collect());
         let idempotency = self.idempotency.iter().map(|((caller, key), known)| {
+            let (made, made_id) = match known.made {
+                Made::Task(id) => ("task", id.0),
+                Made::File(id) => ("file", id.0),
+                Made::Voice(id) => ("voice", id.0),
+            };
             line!(
                 caller = caller,
                 key = key,
                 body_hash = hex::encode(known.body_hash),
-                task_id = known.task.0,
+                made = made,
+                made_id = made_id,
                 created_at = known.created_at,
             )
         });

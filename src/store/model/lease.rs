@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::{Remembered, Tables};
+use super::{Made, Tables};
 use crate::domain::ids::{LeaseToken, TaskId};
 use crate::domain::task::{SlotState, TaskState};
 use crate::domain::units::Millis;
@@ -35,17 +35,12 @@ impl Tables {
     /// there already was taken in by an earlier try of the same command.
     pub(super) fn enqueue(&mut self, command: Enqueue) -> Enqueued {
         let Enqueue { task, idempotency, .. } = command;
-        if let Some(Idempotency { key, body_hash }) = idempotency {
-            match self.idempotency.entry((task.owner.clone(), key)) {
-                Entry::Occupied(known) if known.get().body_hash == body_hash => {
-                    return Enqueued::Existing(known.get().task);
-                }
-                Entry::Occupied(_) => return Enqueued::Mismatch,
-                Entry::Vacant(fresh) => {
-                    let created_at = task.created_at;
-                    fresh.insert(Remembered { body_hash, task: task.id, created_at })
-                }
-            };
+        if let Some(key) = idempotency {
+            match self.remember(&task.owner, key, Made::Task(task.id), task.created_at) {
+                Some(Ok(Made::Task(id))) => return Enqueued::Existing(id),
+                Some(_) => return Enqueued::Mismatch,
+                None => {}
+            }
         }
         match self.tasks.entry(task.id) {
             Entry::Occupied(_) => Enqueued::Existing(task.id),

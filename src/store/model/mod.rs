@@ -7,6 +7,7 @@
 mod dump;
 mod end;
 mod evaluate;
+mod files;
 mod history;
 mod lease;
 mod reads;
@@ -45,6 +46,7 @@ struct Tables {
     score_days: BTreeMap<(RegistrationId, String, i64), ScoreSum>,
     archive: BTreeMap<TaskId, ArchivedTask>,
     files: BTreeMap<FileId, FileRow>,
+    voices: BTreeMap<VoiceId, VoiceRow>,
     keys: BTreeMap<String, KeyRow>,
     replays: BTreeMap<(Hotkey, i64), Millis>,
     idempotency: BTreeMap<(String, String), Remembered>,
@@ -61,8 +63,16 @@ struct Registration {
 #[derive(Debug)]
 struct Remembered {
     body_hash: Hash,
-    task: TaskId,
+    made: Made,
     created_at: Millis,
+}
+
+/// What a request made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Made {
+    Task(TaskId),
+    File(FileId),
+    Voice(VoiceId),
 }
 
 impl ModelStore {
@@ -147,8 +157,20 @@ impl Store for ModelStore {
         self.tables().put_kind_records(command);
         Ok(())
     }
-    async fn put_file(&self, mut command: PutFile) -> StoreResult<()> {
-        self.once(command.nonce.take(), |tables| tables.put_file(command.file))
+    async fn put_file(&self, mut command: PutFile) -> StoreResult<FilePut> {
+        self.once(command.nonce.take(), |tables| tables.put_file(command))
+    }
+    async fn forget_files(&self, command: ForgetFiles) -> StoreResult<Forgotten> {
+        Ok(self.tables().forget_files(command))
+    }
+    async fn unreferenced(&self, sha256: Vec<String>) -> StoreResult<Vec<String>> {
+        Ok(self.tables().unreferenced(sha256))
+    }
+    async fn put_voice(&self, mut command: PutVoice) -> StoreResult<VoicePut> {
+        self.once(command.nonce.take(), |tables| tables.put_voice(command))
+    }
+    async fn delete_voice(&self, command: DeleteVoice) -> StoreResult<bool> {
+        Ok(self.tables().delete_voice(command))
     }
     async fn put_key(&self, key: KeyRow) -> StoreResult<()> {
         self.tables().put_key(key);
@@ -212,6 +234,18 @@ impl Store for ModelStore {
     }
     async fn file_is_assigned(&self, file: FileId, holder: Holder) -> StoreResult<bool> {
         Ok(self.tables().file_is_assigned(file, holder))
+    }
+    async fn voice(&self, id: VoiceId) -> StoreResult<Option<VoiceRow>> {
+        Ok(self.tables().voices.get(&id).cloned())
+    }
+    async fn voice_named(&self, owner: &str, name: &str) -> StoreResult<Option<VoiceRow>> {
+        Ok(self.tables().voice_named(owner, name))
+    }
+    async fn voices_of_sample(&self, file: FileId) -> StoreResult<Vec<VoiceRow>> {
+        Ok(self.tables().voices_of_sample(file))
+    }
+    async fn voices(&self, page: VoicePage) -> StoreResult<Vec<VoiceRow>> {
+        Ok(self.tables().voice_page(&page))
     }
     async fn keys(&self) -> StoreResult<Vec<KeyRow>> {
         Ok(self.tables().keys.values().cloned().collect())

@@ -1,12 +1,10 @@
-//! Plain records: validators, reports, agreed values, files, keys; and forgetting old ones. Writing
+//! Plain records: validators, reports, agreed values, keys; and forgetting old ones. Writing
 //! a record again that is there already changes nothing.
 
 use super::Tables;
 use crate::domain::ids::{Hotkey, ValidatorId};
 use crate::domain::units::Millis;
-use crate::store::{
-    CloseRound, FileRow, KeyRow, Prune, PutKindRecords, ReportRow, RoundRow, ValidatorRow,
-};
+use crate::store::{CloseRound, KeyRow, Prune, PutKindRecords, ReportRow, RoundRow, ValidatorRow};
 
 impl Tables {
     /// A known hotkey keeps its id and may change its uid.
@@ -55,10 +53,6 @@ impl Tables {
     pub(super) fn put_kind_records(&mut self, PutKindRecords(rows): PutKindRecords) {
         let keyed = rows.into_iter().map(|row| ((row.registration, row.kind.clone()), row));
         self.kind_records.extend(keyed);
-    }
-
-    pub(super) fn put_file(&mut self, file: FileRow) {
-        self.files.entry(file.id).or_insert(file);
     }
 
     pub(super) fn put_key(&mut self, key: KeyRow) {

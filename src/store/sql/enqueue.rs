@@ -1,43 +1,33 @@
 //! New tasks and their slots.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ops::Range;
 
 use sea_orm::{DatabaseTransaction, Value};
 use uuid::Uuid;
 
 use super::dialect::{Batch, Cast};
+use super::idempotency::{self, Before, Claim};
 use super::row::get;
 use super::writer::Waiting;
 use crate::domain::ids::TaskId;
 use crate::domain::units::Millis;
 use crate::store::{Enqueue, Enqueued, NewTask, StoreResult, TaskInput};
 
-const TAKE_KEY: Batch = Batch {
-    columns: &[
-        ("caller", Cast::Text),
-        ("key", Cast::Text),
-        ("body_hash", Cast::Text),
-        ("task_id", Cast::Uuid),
-        ("created_at", Cast::Big),
-    ],
-    body: "INSERT INTO idempotency (caller, key, body_hash, task_id, created_at) \
-           SELECT caller, key, body_hash, task_id, created_at FROM v WHERE true \
-           ON CONFLICT (caller, key) DO NOTHING RETURNING caller, key",
-};
-
-const FIND_KEY: Batch = Batch {
-    columns: &[("caller", Cast::Text), ("key", Cast::Text)],
-    body: "SELECT i.caller, i.key, i.body_hash, i.task_id FROM idempotency i \
-           JOIN v ON v.caller = i.caller AND v.key = i.key",
-};
-
 const FIND_TASK: Batch = Batch {
     columns: &[("id", Cast::Uuid)],
     body: "SELECT task.id FROM task JOIN v ON v.id = task.id",
 };
 
-type KeyName = (String, String);
+fn claim(command: &Enqueue) -> Option<Claim<'_>> {
+    Some(Claim {
+        caller: &command.task.owner,
+        idempotency: command.idempotency.as_ref()?,
+        made: "task",
+        made_id: command.task.id.0,
+        created_at: command.task.created_at,
+    })
+}
 
 /// Takes the idempotency keys, then writes the tasks that are new.
 pub(super) async fn run(
@@ -48,13 +38,14 @@ pub(super) async fn run(
     if waiting.is_empty() {
         return Ok(());
     }
-    let known = known_keys(tx, waiting).await?;
+    let claims = waiting.iter().filter(|w| w.is_open()).filter_map(|w| claim(&w.command));
+    let known = idempotency::take(tx, claims.collect()).await?;
     for waiting in waiting.iter_mut().filter(|w| w.is_open()) {
-        let Some(idempotency) = &waiting.command.idempotency else { continue };
-        let name = (waiting.command.task.owner.clone(), idempotency.key.clone());
-        if let Some((hash, task)) = known.get(&name) {
-            let same = *hash == hex::encode(idempotency.body_hash);
-            waiting.answer(if same { Enqueued::Existing(*task) } else { Enqueued::Mismatch });
+        let before = claim(&waiting.command).and_then(|claim| known.before(&claim));
+        match before {
+            Some(Before::Same(id)) => waiting.answer(Enqueued::Existing(TaskId(id))),
+            Some(Before::Other) => waiting.answer(Enqueued::Mismatch),
+            None => {}
         }
     }
     // An id that is there already breaks the batch, and its commands come again one by one.
@@ -68,39 +59,6 @@ pub(super) async fn run(
         waiting.answer(Enqueued::New);
     }
     Ok(())
-}
-
-/// Writes the keys that are new; what the others stand for.
-async fn known_keys(
-    tx: &DatabaseTransaction,
-    waiting: &[Waiting<Enqueue, Enqueued>],
-) -> StoreResult<HashMap<KeyName, (String, TaskId)>> {
-    let mut rows = Vec::new();
-    let mut names = HashSet::new();
-    for enqueue in waiting.iter().filter(|w| w.is_open()).map(|w| &w.command) {
-        let Some(idempotency) = &enqueue.idempotency else { continue };
-        names.insert((enqueue.task.owner.clone(), idempotency.key.clone()));
-        rows.push(vec![
-            enqueue.task.owner.as_str().into(),
-            idempotency.key.as_str().into(),
-            hex::encode(idempotency.body_hash).into(),
-            enqueue.task.id.0.into(),
-            enqueue.task.created_at.0.into(),
-        ]);
-    }
-    if rows.is_empty() {
-        return Ok(HashMap::new());
-    }
-    for row in TAKE_KEY.run(tx, rows).await? {
-        names.remove(&(get::<String>(&row, 0)?, get::<String>(&row, 1)?));
-    }
-    let rows = names.into_iter().map(|(caller, key)| vec![caller.into(), key.into()]).collect();
-    let mut known = HashMap::new();
-    for row in FIND_KEY.run(tx, rows).await? {
-        let name = (get(&row, 0)?, get(&row, 1)?);
-        known.insert(name, (get(&row, 2)?, TaskId(get(&row, 3)?)));
-    }
-    Ok(known)
 }
 
 /// A task id that is there already was enqueued by an earlier try of the same command. Ids are

@@ -9,7 +9,9 @@ mod dialect;
 mod end;
 mod enqueue;
 mod evaluate;
+mod files;
 mod history;
+mod idempotency;
 mod lease;
 mod nonce;
 mod reads;
@@ -18,6 +20,7 @@ mod register;
 mod respond;
 mod row;
 mod settle;
+mod voices;
 mod widen;
 mod writer;
 
@@ -198,7 +201,22 @@ impl Store for SqlStore {
         }
         self.commit(command).await
     }
-    async fn put_file(&self, command: PutFile) -> StoreResult<()> {
+    async fn put_file(&self, command: PutFile) -> StoreResult<FilePut> {
+        self.commit(command).await
+    }
+    async fn forget_files(&self, command: ForgetFiles) -> StoreResult<Forgotten> {
+        if !files::any_due(&self.readers, command).await? {
+            return Ok(Forgotten::default());
+        }
+        self.commit(command).await
+    }
+    async fn unreferenced(&self, sha256: Vec<String>) -> StoreResult<Vec<String>> {
+        self.commit(files::Unreferenced(sha256)).await
+    }
+    async fn put_voice(&self, command: PutVoice) -> StoreResult<VoicePut> {
+        self.commit(command).await
+    }
+    async fn delete_voice(&self, command: DeleteVoice) -> StoreResult<bool> {
         self.commit(command).await
     }
     async fn put_key(&self, key: KeyRow) -> StoreResult<()> {
@@ -273,6 +291,18 @@ impl Store for SqlStore {
     }
     async fn file_is_assigned(&self, file: FileId, holder: Holder) -> StoreResult<bool> {
         reads::file_is_assigned(&self.readers, file, holder).await
+    }
+    async fn voice(&self, id: VoiceId) -> StoreResult<Option<VoiceRow>> {
+        voices::one(&self.readers, id).await
+    }
+    async fn voice_named(&self, owner: &str, name: &str) -> StoreResult<Option<VoiceRow>> {
+        voices::named(&self.readers, owner, name).await
+    }
+    async fn voices_of_sample(&self, file: FileId) -> StoreResult<Vec<VoiceRow>> {
+        voices::of_sample(&self.readers, file).await
+    }
+    async fn voices(&self, page: VoicePage) -> StoreResult<Vec<VoiceRow>> {
+        voices::page(&self.readers, page).await
     }
     async fn keys(&self) -> StoreResult<Vec<KeyRow>> {
         let keys = e::api_key::Entity::find().all(&self.readers).await?;

@@ -1,4 +1,4 @@
-//! Plain records: files, keys, validators, reports, rounds; and forgetting old ones.
+//! Plain records: keys, validators, reports, rounds; and forgetting old ones.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use super::dialect::{Batch, Cast, chunks};
 use super::writer::{RevokeKey, Waiting};
 use crate::domain::ids::ValidatorId;
 use crate::store::{
-    CloseRound, KeyRow, Prune, PutFile, PutKindRecords, PutReport, StoreError, StoreResult,
-    ValidatorRow, VerdictRow,
+    CloseRound, KeyRow, Prune, PutKindRecords, PutReport, StoreError, StoreResult, ValidatorRow,
+    VerdictRow,
 };
 
 /// How hard reports are compressed: 1 is five times faster than 3 and nearly as small on JSON.
@@ -65,36 +65,6 @@ pub(super) async fn revoke_keys(
             .exec(tx)
             .await?;
         waiting.answer(done.rows_affected > 0);
-    }
-    Ok(())
-}
-
-pub(super) async fn put_files(
-    tx: &DatabaseTransaction,
-    waiting: &mut [Waiting<PutFile, ()>],
-) -> StoreResult<()> {
-    let mut rows = Vec::new();
-    for file in waiting.iter().filter(|w| w.is_open()).map(|w| &w.command.file) {
-        let size = i64::try_from(file.size);
-        rows.push(e::file::ActiveModel {
-            id: Set(file.id.0),
-            owner: Set(file.owner.clone()),
-            sha256: Set(file.sha256.clone()),
-            size: Set(size.map_err(|_| StoreError::Corrupt("file size".to_owned()))?),
-            content_type: Set(file.content_type.clone()),
-            name: Set(file.name.clone()),
-            created_at: Set(file.created_at.0),
-            task_id: Set(file.task.map(|id| id.0)),
-        });
-    }
-    for chunk in chunks(rows) {
-        e::file::Entity::insert_many(chunk)
-            .on_conflict(once(e::file::Column::Id))
-            .exec_without_returning(tx)
-            .await?;
-    }
-    for waiting in waiting.iter_mut().filter(|w| w.is_open()) {
-        waiting.answer(());
     }
     Ok(())
 }

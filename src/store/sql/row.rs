@@ -231,6 +231,7 @@ pub(super) fn file(row: e::file::Model) -> StoreResult<FileRow> {
         name: row.name,
         created_at: Millis(row.created_at),
         task: row.task_id.map(TaskId),
+        expires_at: row.expires_at.map(Millis),
     })
 }
 

@@ -15,7 +15,9 @@ use sea_orm::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{end, enqueue, evaluate, history, lease, nonce, records, register, respond, widen};
+use super::{
+    end, enqueue, evaluate, files, history, lease, nonce, records, register, respond, voices, widen,
+};
 use crate::domain::ids::{MinerUid, TaskId, ValidatorId};
 use crate::domain::limits::{BATCH_COMMANDS_MAX, WRITER_QUEUE_MAX};
 use crate::domain::units::Millis;
@@ -136,6 +138,13 @@ fn enqueue_key(command: &Enqueue) -> Key {
     }
 }
 
+fn file_key(command: &PutFile) -> Key {
+    match &command.idempotency {
+        Some(key) => Key::Text(command.file.owner.clone(), key.key.clone()),
+        None => Key::Holder(command.file.id.0),
+    }
+}
+
 /// A key to take back.
 #[derive(Debug, Clone)]
 pub(super) struct RevokeKey(pub(super) String, pub(super) Millis);
@@ -156,7 +165,11 @@ jobs! {
     reports: PutReport(PutReport) -> (), |c: &PutReport| Key::Holder(c.report.id.0);
     rounds: CloseRound(CloseRound) -> (), |_: &CloseRound| Key::All;
     kind_records: PutKindRecords(PutKindRecords) -> (), |_: &PutKindRecords| Key::All;
-    files: PutFile(PutFile) -> (), |c: &PutFile| Key::Holder(c.file.id.0);
+    files: PutFile(PutFile) -> FilePut, file_key;
+    forgets: ForgetFiles(ForgetFiles) -> Forgotten, |_: &ForgetFiles| Key::All;
+    unreferenced: Unreferenced(files::Unreferenced) -> Vec<String>, |_: &files::Unreferenced| Key::All;
+    voices: PutVoice(PutVoice) -> VoicePut, |c: &PutVoice| Key::Holder(c.voice.id.0);
+    voices_gone: DeleteVoice(DeleteVoice) -> bool, |c: &DeleteVoice| Key::Holder(c.id.0);
     keys: PutKey(KeyRow) -> (), |_: &KeyRow| Key::All;
     revocations: RevokeKey(RevokeKey) -> bool, |_: &RevokeKey| Key::All;
     sweeps: Sweep(Sweep) -> Swept, |_: &Sweep| Key::All;
@@ -302,7 +315,9 @@ async fn apply(tx: &DatabaseTransaction, batch: &mut Batch, alone: bool) -> Stor
     nonce::take(tx, batch).await?;
     records::put_keys(tx, &mut batch.keys).await?;
     records::revoke_keys(tx, &mut batch.revocations).await?;
-    records::put_files(tx, &mut batch.files).await?;
+    files::put(tx, &mut batch.files).await?;
+    voices::put(tx, &mut batch.voices).await?;
+    voices::delete(tx, &mut batch.voices_gone).await?;
     records::know_validators(tx, &mut batch.validators).await?;
     records::put_reports(tx, &mut batch.reports).await?;
     records::close_rounds(tx, &mut batch.rounds).await?;
@@ -319,6 +334,8 @@ async fn apply(tx: &DatabaseTransaction, batch: &mut Batch, alone: bool) -> Stor
     evaluate::run(tx, &mut batch.evaluates).await?;
     register::run(tx, &mut batch.registers).await?;
     end::sweep(tx, &mut batch.sweeps).await?;
+    files::forget(tx, &mut batch.forgets).await?;
+    files::unreferenced(tx, &mut batch.unreferenced).await?;
     records::prune(tx, &mut batch.prunes).await?;
     history::archive(tx, &mut batch.archives).await
 }

@@ -117,6 +117,9 @@ fn takers(open: &str, lease: &str, done: &str) -> Vec<Taker> {
     take(By::Client, "/api/v1/tasks/{id}/retry", json!({}), &[], &[], None);
     take(By::Client, "/api/v1/tasks/batch", json!({ "tasks": [any] }), &["tasks"], &[], None);
     take(By::Client, "/api/v1/files", json!({}), &["file"], &[], sound("file"));
+    let voice = json!({ "name": "of a test", "language": "en" });
+    let fields = &[("name", Text), ("language", Text), ("description", Text), ("file_id", Id)];
+    take(By::Client, "/api/v1/voices", voice, &["name"], fields, None);
     take(
         By::Admin,
         "/api/v1/admin/keys",

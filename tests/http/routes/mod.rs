@@ -18,20 +18,25 @@
 //!   `routes::miner_tasks::heartbeats_and_releases_of_no_lease_are_refused`,
 //!   `traps::completion_and_renewal_are_refused_after_expiry`
 //! * lying Content-Length: `routes::transcription::lying_content_lengths_make_no_task_and_break_nothing`
-//! * a path in a file name: `routes::transcription::a_path_in_a_file_name_is_no_path`
+//! * a path in a file name: `routes::transcription::a_path_in_a_file_name_is_no_path`,
+//!   `routes::names::two_hundred_hostile_names_do_no_harm`
 
 mod admin_keys;
 mod any;
 mod bodies;
+mod downloads;
 mod files;
 mod garbage;
 mod miner_response;
 mod miner_tasks;
 mod miners;
+mod names;
 mod openai;
 mod ops;
 mod tasks;
 mod transcription;
 mod tts;
+mod uploads;
 mod validator;
 mod validators;
+mod voices;

@@ -4,6 +4,7 @@ mod adaptive;
 mod cancel;
 mod evaluation;
 mod fairness;
+mod files;
 mod history;
 mod idempotency;
 mod order;

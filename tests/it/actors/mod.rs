@@ -13,7 +13,8 @@ use pithead::actors::{Actors, Deps};
 use pithead::config::{Config, Role, RoleEntry};
 use pithead::domain::ids::Hotkey;
 use pithead::domain::report::{ReportLimits, parse_statuses};
-use pithead::outside::Clock;
+use pithead::outside::blobs::Place;
+use pithead::outside::{Blobs, Clock};
 use pithead::store::model::ModelStore;
 
 /// Panics in the actor that gets it.
@@ -49,8 +50,13 @@ async fn start() -> (Arc<Deps>, Actors) {
     let config = Arc::new(config());
     let kinds = Arc::new(config.kinds());
     let deps = Deps::new(Arc::new(ModelStore::default()), Clock::default(), config, kinds);
-    let actors = Actors::start(&deps, 7).await.unwrap();
+    let actors = Actors::start(&deps, &no_blobs(), 7).await.unwrap();
     (deps, actors)
+}
+
+/// A place where nothing is kept, and which is gone already.
+fn no_blobs() -> Blobs {
+    Blobs::look(tempfile::tempdir().unwrap().path(), &Place::Folder).unwrap()
 }
 
 /// Both validators report one miner, uid 0.

@@ -13,7 +13,7 @@ use pithead::domain::report::{ReportLimits, parse_statuses};
 use pithead::domain::task::Completion;
 use serde_json::json;
 
-use super::{report, start};
+use super::{no_blobs, report, start};
 
 /// A validator calls a miner that we know well a bad one, or a good one.
 async fn say(deps: &Deps, actors: &Actors, n: u16, performance: f64) {
@@ -106,7 +106,7 @@ fn a_validator_that_speaks_ill_of_a_miner_we_know_is_contradicted_also_after_a_r
 
         let (config, kinds) = (Arc::clone(&deps.config), Arc::clone(&deps.kinds));
         let again = Deps::new(deps.store.clone(), deps.clock.clone(), config, kinds);
-        let actors = Actors::start(&again, 8).await.unwrap();
+        let actors = Actors::start(&again, &no_blobs(), 8).await.unwrap();
         until_contradicted(&again, &actors, false).await;
         let after = actors.distributor.send(ViewKinds(miner)).await.unwrap();
         assert_eq!((after[0].answered, after[0].latency_p95_ms), (25, before[0].latency_p95_ms));

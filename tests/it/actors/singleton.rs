@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pithead::app::{AppError, Server};
-use pithead::domain::ids::{FileId, Hotkey, RegistrationId, TaskId, ValidatorId};
+use pithead::domain::ids::{FileId, Hotkey, RegistrationId, TaskId, ValidatorId, VoiceId};
 use pithead::domain::units::Millis;
 use pithead::outside::Clock;
 use pithead::store::model::ModelStore;
@@ -49,7 +49,15 @@ delegate! {
     put_report(command: PutReport) -> ();
     close_round(command: CloseRound) -> ();
     put_kind_records(command: PutKindRecords) -> ();
-    put_file(command: PutFile) -> ();
+    put_file(command: PutFile) -> FilePut;
+    forget_files(command: ForgetFiles) -> Forgotten;
+    unreferenced(sha256: Vec<String>) -> Vec<String>;
+    put_voice(command: PutVoice) -> VoicePut;
+    delete_voice(command: DeleteVoice) -> bool;
+    voice(id: VoiceId) -> Option<VoiceRow>;
+    voice_named(owner: &str, name: &str) -> Option<VoiceRow>;
+    voices_of_sample(file: FileId) -> Vec<VoiceRow>;
+    voices(page: VoicePage) -> Vec<VoiceRow>;
     put_key(key: KeyRow) -> ();
     revoke_key(id: String, now: Millis) -> bool;
     prune(before: Prune) -> u64;

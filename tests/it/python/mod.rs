@@ -3,6 +3,7 @@
 
 mod openai;
 mod readme;
+mod s3;
 mod sdk;
 mod venv;
 

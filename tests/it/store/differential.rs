@@ -87,6 +87,12 @@ async fn random_commands_hit_what_is_interesting() {
         "Retired",
         "closed: [",
         "failed: 2",
+        "Existing(000000",
+        "Forgotten { gone: 1",
+        "needed: 1",
+        "NameTaken",
+        "Full",
+        "NoSample",
     ] {
         assert!(answers.contains(expected), "no answer has `{expected}`");
     }

@@ -40,7 +40,7 @@ async fn filled(location: Location, folder: &Path) -> String {
     put.file.size = bytes.len() as u64;
     store.put_file(put).await.unwrap();
     store.close().await;
-    let path = pithead::outside::Blobs::at(folder.join("blobs")).path(&sha256);
+    let path = folder.join("blobs").join(&sha256[..2]).join(&sha256);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, bytes).unwrap();
     sha256
@@ -93,7 +93,7 @@ async fn names_what_is_wrong(url: &str, folder: &Path, flags: &[&str]) {
         assert!(!sound && said.contains(name), "after `{lie}`:\n{said}");
         tamper(url, truth).await;
     }
-    let path = pithead::outside::Blobs::at(folder.join("blobs")).path(&sha256);
+    let path = folder.join("blobs").join(&sha256[..2]).join(&sha256);
     std::fs::write(&path, b"the bytes of a fool").unwrap();
     assert!(doctor(folder, flags).0, "of the same size");
     let deep = [flags, &["--deep"]].concat();

@@ -1,7 +1,7 @@
 //! Commands with defaults, and short names for ids and moments.
 
 use pithead::domain::ids::{
-    FileId, Hotkey, LeaseToken, MinerUid, RegistrationId, ReportId, TaskId, ValidatorId,
+    FileId, Hotkey, LeaseToken, MinerUid, RegistrationId, ReportId, TaskId, ValidatorId, VoiceId,
 };
 use pithead::domain::lease::{LeasePolicy, LossReason};
 use pithead::domain::task::Priority;
@@ -183,8 +183,28 @@ pub(super) fn file(n: u128) -> PutFile {
         name: "a.wav".to_owned(),
         created_at: at(0),
         task: None,
+        expires_at: Some(at(86_400)),
     };
-    PutFile { file, nonce: None }
+    PutFile { file, idempotency: None, nonce: None }
+}
+
+pub(super) fn voice_id(n: u128) -> VoiceId {
+    VoiceId(Uuid::from_u128(0x70_0000 + n))
+}
+
+/// A voice of `alice`, without a sample.
+pub(super) fn voice(n: u128, name: &str) -> PutVoice {
+    let voice = VoiceRow {
+        id: voice_id(n),
+        owner: "alice".to_owned(),
+        name: name.to_owned(),
+        language: "en".to_owned(),
+        description: None,
+        sample: None,
+        created_at: at(0),
+        shared_at: None,
+    };
+    PutVoice { voice, voices_max: 3, idempotency: None, nonce: None }
 }
 
 /// A full report of validator `by`, signed and received at `secs`.

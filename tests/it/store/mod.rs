@@ -10,6 +10,7 @@ mod end;
 mod enqueue;
 mod evaluate;
 mod fences;
+mod files;
 mod history;
 mod lease;
 mod lifecycle;

@@ -47,6 +47,7 @@ macro_rules! commands {
             CloseRound(CloseRound),
             Key(KeyRow),
             Revoke(String, Millis),
+            Unreferenced(Vec<String>),
         }
 
         impl Command {
@@ -58,6 +59,7 @@ macro_rules! commands {
                     Self::CloseRound(command) => told(store.close_round(command).await),
                     Self::Key(row) => told(store.put_key(row).await),
                     Self::Revoke(id, now) => told(store.revoke_key(id, now).await),
+                    Self::Unreferenced(names) => told(store.unreferenced(names).await),
                 }
             }
         }
@@ -79,6 +81,9 @@ commands!(
     put_report(PutReport),
     put_kind_records(PutKindRecords),
     put_file(PutFile),
+    forget_files(ForgetFiles),
+    put_voice(PutVoice),
+    delete_voice(DeleteVoice),
     prune(Prune),
     archive(Archive),
 );
@@ -103,12 +108,23 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
         text.push(told(store.to_evaluate(validator_id(n), 3).await));
         text.push(told(store.evaluated_by(validator_id(n), 5).await));
         text.push(told(store.file(file_id(n)).await));
+        text.push(told(store.voice(voice_id(n)).await));
+        text.push(told(store.voices_of_sample(file_id(n)).await));
+        for owner in ["alice", "bob"] {
+            text.push(told(store.voice_named(owner, &format!("voice{n}")).await));
+        }
         for holder in [miner(n), validator(n)] {
             text.push(told(store.file_is_assigned(file_id(1), holder).await));
         }
     }
     let days = ScoreDays { from: 0, to: 99, kind: None };
     text.push(told(store.scores(days).await));
+    for (owner, after, limit) in
+        [(None, None, 9), (Some("alice"), None, 2), (Some("bob"), Some(voice_id(1)), 9)]
+    {
+        let owner = owner.map(ToOwned::to_owned);
+        text.push(told(store.voices(VoicePage { owner, after, limit }).await));
+    }
     for n in 0..12 {
         text.push(told(store.responses(task_id(n)).await));
         text.push(told(store.evaluations(task_id(n)).await));

@@ -1,7 +1,7 @@
 //! What the next random command is: few tasks, few miners with little room, tokens that live, are
 //! stale, or are bent in one point.
 
-use pithead::domain::ids::{LeaseToken, MinerUid};
+use pithead::domain::ids::{LeaseToken, MinerUid, TaskId};
 use pithead::domain::lease::{LeasePolicy, LossReason};
 use pithead::domain::task::{SlotState, TaskState};
 use pithead::domain::units::Millis;
@@ -25,7 +25,7 @@ type Lease = (LeaseToken, Holder);
 impl World {
     pub(super) fn command(&mut self) -> Command {
         self.secs += i64::from(self.dice.small(6));
-        match self.dice.below(100) {
+        match self.dice.below(115) {
             0..12 => Command::Enqueue(self.enqueue()),
             12..31 => Command::Assign(self.assign()),
             31..32 => Command::Widen(self.widen()),
@@ -38,7 +38,8 @@ impl World {
             71..78 => Command::Sweep(self.sweep()),
             78..86 => Command::Evaluate(self.evaluate()),
             86..92 => Command::Register(self.register()),
-            _ => self.record(),
+            92..100 => self.record(),
+            _ => self.of_files(),
         }
     }
 
@@ -249,9 +250,60 @@ impl World {
         }
     }
 
+    /// Files and voices: few of each, whose keys and names meet.
+    fn of_files(&mut self) -> Command {
+        let n = u128::from(self.dice.small(5));
+        let owner = if self.dice.one_in(3) { "bob" } else { "alice" }.to_owned();
+        let idempotency = self.dice.one_in(3).then(|| Idempotency {
+            key: self.dice.small(9).to_string(),
+            body_hash: [u8::try_from(self.dice.below(2)).unwrap(); 32],
+        });
+        match self.dice.below(10) {
+            0..3 => {
+                let mut put = PutFile { nonce: self.nonce(), idempotency, ..file(n) };
+                put.file.owner = owner;
+                put.file.sha256 = n.to_string().repeat(64);
+                put.file.created_at = self.now();
+                let stays = i64::from(self.dice.small(200)) * 1_000;
+                put.file.expires_at = (!self.dice.one_in(4)).then(|| self.now().plus(stays));
+                put.file.task = self.dice.one_in(3).then(|| self.some_task());
+                Command::PutFile(put)
+            }
+            3 | 4 => Command::ForgetFiles(ForgetFiles {
+                now: self.now(),
+                undated_before: self.now().plus(-100_000),
+                done_after: self.now().plus(-100_000),
+                again_at: self.now().plus(50_000),
+                rows_max: 1 + self.dice.below(3),
+            }),
+            5 => Command::Unreferenced((0..4).map(|n: u32| n.to_string().repeat(64)).collect()),
+            6..9 => {
+                // Two ids for each name of each owner.
+                let id = n
+                    + if owner == "bob" { 5 } else { 0 }
+                    + if self.dice.one_in(4) { 10 } else { 0 };
+                let mut put = voice(id, &format!("voice{n}"));
+                put.voice.owner = owner;
+                put.voice.created_at = self.now();
+                let sample = u128::from(self.dice.small(5));
+                put.voice.sample = self.dice.one_in(2).then(|| file_id(sample));
+                put.voice.shared_at = self.dice.one_in(3).then(|| self.now());
+                Command::PutVoice(PutVoice { nonce: self.nonce(), idempotency, ..put })
+            }
+            _ => {
+                let id = voice_id(self.dice.below(20).into());
+                Command::DeleteVoice(DeleteVoice { id, sample_until: self.now().plus(9_000) })
+            }
+        }
+    }
+
+    fn some_task(&mut self) -> TaskId {
+        self.dice.pick(&self.tasks).map_or(task_id(0), |of| of.task.id)
+    }
+
     fn record(&mut self) -> Command {
         let n = u128::from(self.dice.small(4));
-        match 2 + self.dice.below(10) {
+        match 2 + self.dice.below(9) {
             2 => Command::Validator(ValidatorRow { uid: self.dice.small(9), ..known_validator(n) }),
             3 | 4 => {
                 self.new += 1;
@@ -272,8 +324,7 @@ impl World {
                     minutes: self.dice.one_in(2).then_some(minutes),
                 })
             }
-            6 => Command::PutFile(PutFile { nonce: self.nonce(), ..file(n) }),
-            7 => {
+            6 => {
                 let secret_hash = [5; 32];
                 let (name, scopes) = ("n".to_owned(), String::new());
                 let (created_at, expires_at) = (at(0), None);
@@ -288,14 +339,14 @@ impl World {
                     revoked_at: None,
                 })
             }
-            9 => {
+            7 => {
                 let rows = (0..self.dice.small(4)).map(|_| {
                     let kind = format!("kind{}", self.dice.below(2));
                     kind_record(u128::from(self.dice.small(4)), &kind, self.secs)
                 });
                 Command::PutKindRecords(PutKindRecords(rows.collect()))
             }
-            10 => Command::Archive(Archive {
+            9 => Command::Archive(Archive {
                 ended_before: self.now().plus(-100_000),
                 forget_before: self.now().plus(-400_000),
                 rows_max: 1 + self.dice.below(3),

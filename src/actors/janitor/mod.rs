@@ -1,6 +1,8 @@
 //! The Janitor: ends what is overdue and forgets what is old. A look that finds nothing writes
 //! nothing.
 
+mod files;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,15 +11,19 @@ use actix::prelude::*;
 use super::Deps;
 use super::distributor::Ended;
 use crate::domain::limits;
-use crate::domain::units::{DAY, Millis};
+use crate::domain::units::{DAY, MINUTE, Millis};
+use crate::outside::Blobs;
 use crate::store::{Archive, Archived, Prune, StoreResult, Sweep, Swept};
 
 /// See the module's docs.
 pub struct Janitor {
     deps: Arc<Deps>,
+    blobs: Blobs,
     sweeping: bool,
     archiving: bool,
     pruned_at: Millis,
+    tidying: bool,
+    tidied: i64,
 }
 
 /// How often old rows are looked for.
@@ -28,8 +34,32 @@ const REPORTS_MILLIS: i64 = 7 * DAY;
 impl Janitor {
     /// A Janitor that begins its rounds when it starts.
     #[must_use]
-    pub fn new(deps: Arc<Deps>) -> Self {
-        Self { deps, sweeping: false, archiving: false, pruned_at: Millis(0) }
+    pub fn new(deps: Arc<Deps>, blobs: Blobs) -> Self {
+        let (sweeping, archiving, tidying) = (false, false, false);
+        Self { deps, blobs, sweeping, archiving, pruned_at: Millis(0), tidying, tidied: 0 }
+    }
+
+    /// Once in a minute: files past their time, and one in 256 of the blobs. Beside the sweeps, which
+    /// must not wait for a slow bucket. Which blobs follows from the minute, so that a server that is
+    /// restarted often comes to all of them too.
+    fn tidy(&mut self, ctx: &mut Context<Self>) {
+        let now = self.deps.clock.now();
+        let minute = now.0.div_euclid(MINUTE);
+        if self.tidying || self.tidied == minute {
+            return;
+        }
+        (self.tidying, self.tidied) = (true, minute);
+        let (deps, blobs) = (self.deps.clone(), self.blobs.clone());
+        let first = u8::try_from(minute.rem_euclid(256)).unwrap_or_default();
+        let work = async move {
+            if let Err(error) = files::forget(&deps, now).await {
+                tracing::warn!(%error, "files past their time were not forgotten");
+            }
+            if let Err(error) = files::sweep(&deps, &blobs, first, now).await {
+                tracing::warn!(%error, "blobs were not swept");
+            }
+        };
+        ctx.spawn(work.into_actor(self).map(|(), act, _| act.tidying = false));
     }
 
     fn round(&mut self, ctx: &mut Context<Self>) {
@@ -125,5 +155,6 @@ impl Actor for Janitor {
     fn started(&mut self, ctx: &mut Self::Context) {
         let every = Duration::from_millis(self.deps.config.sweep_millis);
         ctx.run_interval(every, Self::round);
+        ctx.run_interval(every, Self::tidy);
     }
 }
