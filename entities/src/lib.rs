@@ -3,6 +3,8 @@
 
 pub mod api_key;
 pub mod attempt;
+pub mod callback_secret;
+pub mod delivery;
 pub mod evaluation;
 pub mod file;
 pub mod idempotency;
@@ -17,3 +19,4 @@ pub mod slot;
 pub mod task;
 pub mod validator;
 pub mod verdict;
+pub mod webhook;

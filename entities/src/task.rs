@@ -47,6 +47,8 @@ pub struct Model {
     pub deadline: i64,
     /// The failed task of which this is another try.
     pub retry_of: Option<Uuid>,
+    /// Who is told when it ends.
+    pub callback_url: Option<String>,
     /// First answer, Unix ms.
     pub first_response_at: Option<i64>,
     /// Ended, Unix ms.

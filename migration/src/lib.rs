@@ -9,6 +9,7 @@ mod m20261121_000002_indexes_by_moment;
 mod m20261121_000003_kind_records;
 mod m20261121_000004_rounds;
 mod m20261121_000005_retry;
+mod m20261121_000006_webhooks;
 
 /// All migrations, in order.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000003_kind_records::Migration),
             Box::new(m20261121_000004_rounds::Migration),
             Box::new(m20261121_000005_retry::Migration),
+            Box::new(m20261121_000006_webhooks::Migration),
         ]
     }
 }

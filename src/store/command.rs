@@ -116,6 +116,8 @@ pub struct NewTask {
     pub deadline: Millis,
     /// The failed task of which this is another try.
     pub retry_of: Option<TaskId>,
+    /// Who is told when it ends.
+    pub callback_url: Option<String>,
 }
 
 /// A key under which a request may be repeated.
@@ -485,4 +487,6 @@ pub struct Prune {
     pub idempotency: Millis,
     /// Reports, and the rounds that refer to them.
     pub reports: Millis,
+    /// Deliveries with which nothing is left to do.
+    pub deliveries: Millis,
 }

@@ -24,6 +24,8 @@ fn entities() -> Schema {
     let mut schema = Schema::new();
     entity::<e::api_key::Entity>(&mut schema);
     entity::<e::attempt::Entity>(&mut schema);
+    entity::<e::callback_secret::Entity>(&mut schema);
+    entity::<e::delivery::Entity>(&mut schema);
     entity::<e::evaluation::Entity>(&mut schema);
     entity::<e::file::Entity>(&mut schema);
     entity::<e::idempotency::Entity>(&mut schema);
@@ -38,6 +40,7 @@ fn entities() -> Schema {
     entity::<e::task::Entity>(&mut schema);
     entity::<e::validator::Entity>(&mut schema);
     entity::<e::verdict::Entity>(&mut schema);
+    entity::<e::webhook::Entity>(&mut schema);
     schema
 }
 

@@ -185,6 +185,7 @@ impl Distributor {
         ctx: &mut Context<Self>,
     ) {
         metrics::counter!(crate::telemetry::LEASES_OPENED).increment(1);
+        self.deps.changed(token.task);
         let now = self.deps.clock.now();
         match self.slot_mut(token) {
             Some(slot) if slot.0 == Slot::Reserved => {

@@ -148,6 +148,7 @@ fn wish(fields: &mut Fields, kind: &TaskKind, any: &[&str]) -> Wish {
         redundancy: kind.redundancy,
         completion: Completion::First,
         deadline_secs: WAITED_RESULT_SECS,
+        callback_url: None,
     }
 }
 

@@ -59,7 +59,7 @@ async fn submit(
     let (mut fields, file) = receive(web, request, payload, taken, kind.file_bytes_max).await?;
     let caller = caller.prove_client(web)?;
     let kept = fields.parsed("file_id");
-    let wish = Wish::read(fields, kind)?;
+    let wish = Wish::read(web, fields, kind)?;
     let redundancy = wish.redundancy;
     let (key, material) = (idempotency_key(request)?, Material { file, kept });
     let (id, submitted) =
@@ -134,6 +134,7 @@ pub(super) async fn order(
         created_at: now,
         deadline: now.plus(wish.deadline_secs * SECOND),
         retry_of: None,
+        callback_url: wish.callback_url,
     };
     let submit = Submit { task, completion: wish.completion, idempotency, nonce };
     Ok((id, web.distributor.send(submit).await??))
@@ -150,10 +151,11 @@ pub(super) struct Wish {
     pub(super) redundancy: u16,
     pub(super) completion: Completion,
     pub(super) deadline_secs: i64,
+    pub(super) callback_url: Option<String>,
 }
 
 impl Wish {
-    pub(super) fn read(mut fields: Fields, kind: &TaskKind) -> ApiResult<Self> {
+    pub(super) fn read(web: &Web, mut fields: Fields, kind: &TaskKind) -> ApiResult<Self> {
         let text = match kind.input {
             Input::Text => read_text(&mut fields, "text", kind),
             Input::Audio | Input::Video | Input::Document => None,
@@ -172,8 +174,8 @@ impl Wish {
                 Some(_) => {}
             }
         }
-        if fields.take("callback_url").is_some() {
-            let reason = "is not served yet; wait with `GET /api/v1/tasks/<id>?wait=30`";
+        let callback_url = fields.text("callback_url", limits::CALLBACK_URL_BYTES_MAX);
+        if let Some(Err(reason)) = callback_url.as_deref().map(|url| web.may_tell(url)) {
             fields.complain("callback_url", reason);
         }
         let redundancy = fields.integer("redundancy", 1, limits::REDUNDANCY_MAX.into());
@@ -188,6 +190,7 @@ impl Wish {
             redundancy: redundancy.and_then(|n| u16::try_from(n).ok()).unwrap_or(kind.redundancy),
             completion: fields.parsed("completion").unwrap_or(Completion::All),
             deadline_secs: fields.integer("deadline_secs", min, max).unwrap_or(kind.deadline_secs),
+            callback_url,
         };
         fields.done()?;
         Ok(wish)
@@ -283,7 +286,7 @@ pub(super) fn idempotency_key(request: &HttpRequest) -> ApiResult<Option<String>
 /// A hash of what the request means; not of its bytes, since multipart boundaries differ from try
 /// to try.
 fn meaning(kind: &TaskKind, wish: &Wish, input_hash: &str) -> Hash {
-    let meaning = json!([
+    let mut meaning = json!([
         kind.name,
         input_hash,
         wish.source_language,
@@ -295,6 +298,9 @@ fn meaning(kind: &TaskKind, wish: &Wish, input_hash: &str) -> Hash {
         wish.completion.to_string(),
         wish.deadline_secs,
     ]);
+    if let (Value::Array(parts), Some(url)) = (&mut meaning, &wish.callback_url) {
+        parts.push(url.as_str().into());
+    }
     Sha256::digest(meaning.to_string()).into()
 }
 

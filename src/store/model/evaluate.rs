@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 use super::Tables;
 use crate::domain::evaluation::{self, Inadmissible};
 use crate::domain::task::TaskState;
+use crate::domain::webhook::EventType;
 use crate::store::judge::{answer_of, asked, judgement_of, merged, score_and_reward};
 use crate::store::*;
 
@@ -52,6 +53,7 @@ impl Tables {
         (task.state, task.best_slot) = (TaskState::Approved, best_slot);
         let (state, scores) = (task.state, merged(command, task, &responses, &scored));
         scores.iter().cloned().for_each(|score| self.put_score(score));
+        self.tell(command.task, EventType::Approved, state, command.now);
         Evaluated::Accepted { recorded, duplicates, state, scores, best_slot }
     }
 

@@ -7,6 +7,7 @@ use super::{Remembered, Tables};
 use crate::domain::ids::{LeaseToken, TaskId};
 use crate::domain::task::{SlotState, TaskState};
 use crate::domain::units::Millis;
+use crate::domain::webhook::EventType;
 use crate::store::*;
 
 /// A slot, by its key.
@@ -133,7 +134,11 @@ impl Tables {
             created_at: now,
         };
         self.responses.insert((token.task, token.slot), response);
-        Responded::Accepted { elapsed_millis, standing: self.settle(token.task, now) }
+        let standing = self.settle(token.task, now);
+        if standing.answered == 1 {
+            self.tell(token.task, EventType::FirstResponse, standing.state, now);
+        }
+        Responded::Accepted { elapsed_millis, standing }
     }
 
     /// What an answer without a live lease is: the one that was taken, another one for the same

@@ -140,13 +140,14 @@ const INSERT_TASK: Batch = Batch {
         ("created_at", Cast::Big),
         ("deadline", Cast::Big),
         ("retry_of", Cast::Uuid),
+        ("callback_url", Cast::Text),
     ],
     body: "INSERT INTO task (id, owner, kind, state, priority, slots, enough, min_responses, \
            answered, failed, source_language, target_language, model_id, voice_name, input_text, \
-           input_file, run_millis, created_at, deadline, retry_of) \
+           input_file, run_millis, created_at, deadline, retry_of, callback_url) \
            SELECT id, owner, kind, 'open', priority, slots, enough, min_responses, 0, 0, \
            source_language, target_language, model_id, voice_name, input_text, input_file, \
-           run_millis, created_at, deadline, retry_of FROM v",
+           run_millis, created_at, deadline, retry_of, callback_url FROM v",
 };
 
 fn task_row(task: &NewTask) -> Vec<Value> {
@@ -172,6 +173,7 @@ fn task_row(task: &NewTask) -> Vec<Value> {
         task.created_at.0.into(),
         task.deadline.0.into(),
         task.retry_of.map(|id| id.0).into(),
+        task.callback_url.clone().into(),
     ]
 }
 

@@ -7,6 +7,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, Qu
 use uuid::Uuid;
 
 use super::dialect::{Batch, Cast, statement};
+use super::outbox::Outbox;
 use super::row::{self, get};
 use super::writer::Waiting;
 use crate::domain::evaluation::{self, Answer, Inadmissible, Judgement};
@@ -18,15 +19,20 @@ use crate::store::{Evaluate, Evaluated, ScoreRow, StoreResult};
 pub(super) async fn run(
     tx: &DatabaseTransaction,
     waiting: &mut [Waiting<Evaluate, Evaluated>],
+    outbox: &mut Outbox,
 ) -> StoreResult<()> {
     for waiting in waiting.iter_mut().filter(|w| w.is_open()) {
-        let answer = one(tx, &waiting.command).await?;
+        let answer = one(tx, &waiting.command, outbox).await?;
         waiting.answer(answer);
     }
     Ok(())
 }
 
-async fn one(tx: &DatabaseTransaction, command: &Evaluate) -> StoreResult<Evaluated> {
+async fn one(
+    tx: &DatabaseTransaction,
+    command: &Evaluate,
+    outbox: &mut Outbox,
+) -> StoreResult<Evaluated> {
     let Some(task) = e::task::Entity::find_by_id(command.task.0).one(tx).await? else {
         return Ok(Evaluated::NotFound);
     };
@@ -67,6 +73,7 @@ async fn one(tx: &DatabaseTransaction, command: &Evaluate) -> StoreResult<Evalua
                    WHERE id = $2 AND state = 'done'";
     let values = [best_slot.map(i32::from).into(), command.task.0.into()];
     tx.execute_raw(statement(tx, approve, values)).await?;
+    outbox.approved(command.task, &task.task.owner, task.answered, command.now);
     let scores = merged(command, &task, &responses, &scored);
     write_scores(tx, &scores).await?;
     let state = TaskState::Approved;

@@ -6,6 +6,7 @@ use sea_orm::{DatabaseTransaction, Value};
 use uuid::Uuid;
 
 use super::dialect::{Batch, Cast};
+use super::outbox::Outbox;
 use super::row::{get, text, token};
 use super::settle::{self, Ended, Moves};
 use super::writer::Waiting;
@@ -35,6 +36,7 @@ const FIND: Batch = Batch {
 pub(super) async fn run(
     tx: &DatabaseTransaction,
     waiting: &mut [Waiting<Respond, Responded>],
+    outbox: &mut Outbox,
 ) -> StoreResult<()> {
     let row = |c: &Respond| {
         vec![
@@ -64,7 +66,7 @@ pub(super) async fn run(
         ended.insert(command.token.task, Ended { answered: 1, failed: 0, now: command.now });
     }
     INSERT.run(tx, rows).await?;
-    let mut standings = settle::settle(tx, &ended, &mut moves).await?;
+    let mut standings = settle::settle(tx, &ended, &mut moves, outbox).await?;
     settle::write_moves(tx, moves).await?;
     for waiting in waiting.iter_mut().filter(|w| w.is_open()) {
         let Some(&began) = began.get(&waiting.command.token) else { continue };

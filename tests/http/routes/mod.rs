@@ -35,3 +35,4 @@ mod transcription;
 mod tts;
 mod validator;
 mod validators;
+mod webhooks;

@@ -11,5 +11,7 @@ mod report;
 mod restart;
 mod rounds;
 mod silence;
+mod stream;
 pub(crate) mod task;
+mod told;
 mod waiting;

@@ -35,6 +35,7 @@ pub(super) fn task(now: pithead::domain::units::Millis) -> NewTask {
         created_at: now,
         deadline: now.plus(600_000),
         retry_of: None,
+        callback_url: None,
     }
 }
 

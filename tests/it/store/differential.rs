@@ -87,6 +87,7 @@ async fn random_commands_hit_what_is_interesting() {
         "Retired",
         "closed: [",
         "failed: 2",
+        "Ok(Full)",
     ] {
         assert!(answers.contains(expected), "no answer has `{expected}`");
     }

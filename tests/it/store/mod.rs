@@ -19,6 +19,7 @@ mod records;
 mod register;
 mod respond;
 mod sweep;
+mod telling;
 
 use pithead::store::Store;
 use pithead::store::model::ModelStore;

@@ -2,8 +2,10 @@
 //! interesting. Few tasks, few miners with little room, stale tokens, answers twice, sweeps at
 //! advancing times.
 
+mod telling;
 mod world;
 
+use pithead::domain::ids::{DeliveryId, WebhookId};
 use pithead::domain::task::TaskState;
 use pithead::domain::units::Millis;
 use pithead::store::model::ModelStore;
@@ -32,7 +34,7 @@ impl Dice {
         of.get(usize::try_from(self.below(n)).ok()?).cloned()
     }
 
-    fn small(&mut self, n: u64) -> u16 {
+    pub(super) fn small(&mut self, n: u64) -> u16 {
         u16::try_from(self.below(n)).unwrap()
     }
 }
@@ -47,6 +49,9 @@ macro_rules! commands {
             CloseRound(CloseRound),
             Key(KeyRow),
             Revoke(String, Millis),
+            KnowCallbackSecret(CallbackSecretRow),
+            DeleteWebhook(WebhookId),
+            Redeliver(DeliveryId, Millis),
         }
 
         impl Command {
@@ -58,6 +63,9 @@ macro_rules! commands {
                     Self::CloseRound(command) => told(store.close_round(command).await),
                     Self::Key(row) => told(store.put_key(row).await),
                     Self::Revoke(id, now) => told(store.revoke_key(id, now).await),
+                    Self::KnowCallbackSecret(row) => told(store.know_callback_secret(row).await),
+                    Self::DeleteWebhook(id) => told(store.delete_webhook(id).await),
+                    Self::Redeliver(id, now) => told(store.redeliver(id, now).await),
                 }
             }
         }
@@ -77,6 +85,9 @@ commands!(
     put_report(PutReport),
     put_kind_records(PutKindRecords),
     put_file(PutFile),
+    put_webhook(PutWebhook),
+    rotate_webhook(RotateWebhook),
+    note_delivery(NoteDelivery),
     prune(Prune),
 );
 
@@ -104,6 +115,18 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
             text.push(told(store.file_is_assigned(file_id(1), holder).await));
         }
     }
+    text.push(told(store.webhooks(None, 10).await));
+    text.push(told(store.webhooks(Some("alice".to_owned()), 10).await));
+    text.push(told(store.callback_secret("alice").await));
+    for n in 0..4 {
+        text.push(told(store.webhook(webhook_id(n)).await));
+        let page = DeliveryPage { webhook: webhook_id(n), before: None, limit: 5 };
+        text.push(told(store.deliveries(page).await));
+    }
+    for lane in store.lanes("", 100).await.unwrap() {
+        text.push(told(store.due(&lane.lane, lane.next_at, 3).await));
+        text.push(format!("{lane:?}"));
+    }
     for n in 0..12 {
         text.push(told(store.responses(task_id(n)).await));
         text.push(told(store.evaluations(task_id(n)).await));
@@ -112,17 +135,28 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
     text
 }
 
+/// The first deliveries of every lane.
+async fn waiting(model: &ModelStore) -> Vec<DeliveryRow> {
+    let mut waiting = Vec::new();
+    for lane in model.lanes("", 100).await.unwrap() {
+        waiting.extend(model.due(&lane.lane, at(1_000_000), 3).await.unwrap());
+    }
+    waiting
+}
+
 /// Commands and the model's answers to them.
 pub(super) async fn sequence(
     seed: u64,
     length: usize,
     model: &ModelStore,
 ) -> Vec<(Command, String)> {
-    let mut world = World { dice: Dice(seed), secs: 0, tasks: vec![], new: 0 };
+    let mut world =
+        World { dice: Dice(seed), secs: 0, tasks: vec![], deliveries: vec![], new: 0 };
     let mut sequence = Vec::with_capacity(length);
     for _ in 0..length {
         let page = TaskPage { owner: None, states: vec![], kind: None, before: None, limit: 12 };
         world.tasks = model.tasks(page).await.unwrap();
+        world.deliveries = waiting(model).await;
         let command = world.command();
         let answer = command.run(model).await;
         sequence.push((command, answer));
