@@ -136,6 +136,9 @@ pub struct EvaluationConfig {
 pub struct WebhooksConfig {
     /// Tell receivers at private addresses too, and over plain HTTP.
     pub private_addresses: bool,
+    /// A PEM file of authorities to trust beside the system's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
     /// How often due deliveries are looked for when no hint came, in milliseconds.
     pub poll_millis: u64,
 }

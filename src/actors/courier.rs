@@ -19,8 +19,8 @@ use crate::domain::webhook::{Message, next_try};
 use crate::outside::Post;
 use crate::outside::delivery::{Letter, new_secret};
 use crate::store::{
-    AfterTry, CallbackSecretRow, DeliveryRow, Lane, NoteDelivery, Store, StoreError,
-    StoreResult, TaskRecord, Tried,
+    AfterTry, CallbackSecretRow, DeliveryRow, Lane, NoteDelivery, Store, StoreError, StoreResult,
+    TaskRecord, Tried,
 };
 
 /// See the module's docs.
@@ -79,7 +79,8 @@ impl Courier {
     /// A Courier that begins when it starts.
     #[must_use]
     pub fn new(deps: Arc<Deps>) -> Self {
-        let post = Arc::new(Post::new(deps.config.webhooks.private_addresses));
+        let config = &deps.config.webhooks;
+        let post = Arc::new(Post::new(config.private_addresses, config.ca_file.clone()));
         Self {
             deps,
             post,
@@ -210,11 +211,7 @@ async fn deliver(deps: &Deps, post: &Post, row: &DeliveryRow) -> StoreResult<()>
 }
 
 /// What follows from a try.
-fn judge(
-    row: &DeliveryRow,
-    at: Millis,
-    sent: Result<(u16, String), String>,
-) -> (Tried, AfterTry) {
+fn judge(row: &DeliveryRow, at: Millis, sent: Result<(u16, String), String>) -> (Tried, AfterTry) {
     let failed = row.attempts.saturating_add(1);
     let retry = || next_try(row.id, failed, at).map_or(AfterTry::GivenUp, AfterTry::Again);
     match sent {

@@ -29,9 +29,9 @@ use std::sync::{Arc, OnceLock};
 use actix::prelude::*;
 
 use crate::config::Config;
+use crate::domain::ids::TaskId;
 use crate::domain::kind::KindRegistry;
 use crate::domain::units::{HOUR, Millis};
-use crate::domain::ids::TaskId;
 use crate::outside::{Clock, Wake};
 use crate::store::{Loaded, Store, StoreResult};
 use consensus::ConsensusSupervisor;

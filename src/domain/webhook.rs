@@ -254,21 +254,41 @@ mod tests {
     #[test]
     fn urls_that_could_lead_elsewhere_are_refused() {
         for text in [
-            "", "x", "ftp://example.com/", "file:///etc/passwd", "http://example.com/",
-            "https://", "https://user@example.com/", "https://user:word@example.com/",
-            "https://:word@example.com/", "https://example.com:22/", "https://example.com:0/",
-            "https://example.com:1023/", "https://example.com/#part", "https://127.0.0.1/",
-            "https://127.1/", "https://0x7f000001/", "https://2130706433/", "https://0177.0.0.1/",
-            "https://[::1]/", "https://[::ffff:10.0.0.1]/", "https://169.254.169.254/latest",
-            "https://example.com/a b", "https://example.com/\n", "javascript:alert(1)",
+            "",
+            "x",
+            "ftp://example.com/",
+            "file:///etc/passwd",
+            "http://example.com/",
+            "https://",
+            "https://user@example.com/",
+            "https://user:word@example.com/",
+            "https://:word@example.com/",
+            "https://example.com:22/",
+            "https://example.com:0/",
+            "https://example.com:1023/",
+            "https://example.com/#part",
+            "https://127.0.0.1/",
+            "https://127.1/",
+            "https://0x7f000001/",
+            "https://2130706433/",
+            "https://0177.0.0.1/",
+            "https://[::1]/",
+            "https://[::ffff:10.0.0.1]/",
+            "https://169.254.169.254/latest",
+            "https://example.com/a b",
+            "https://example.com/\n",
+            "javascript:alert(1)",
             "https://[fe80::1%25eth0]/",
         ] {
             assert!(receiver(text, false).is_err(), "{text}");
         }
         assert!(receiver(&format!("https://example.com/{}", "a".repeat(2_048)), false).is_err());
         for text in [
-            "https://example.com", "https://example.com:8443/hook?key=1", "https://8.8.8.8/",
-            "HTTPS://Example.com/", "https://localhost/",
+            "https://example.com",
+            "https://example.com:8443/hook?key=1",
+            "https://8.8.8.8/",
+            "HTTPS://Example.com/",
+            "https://localhost/",
         ] {
             assert!(receiver(text, false).is_ok(), "{text}");
         }

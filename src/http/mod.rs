@@ -36,8 +36,8 @@ use crate::domain::ids::Hotkey;
 use crate::domain::kind::KindRegistry;
 use crate::domain::limits;
 use crate::domain::units::Stake;
-use crate::identity::Keypair;
 use crate::domain::webhook::receiver;
+use crate::identity::Keypair;
 use crate::outside::{Blobs, Clock, Wake};
 use crate::store::Store;
 

@@ -6,6 +6,7 @@
 //! the environment is asked, and no redirect is followed.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use url::{Host, Url};
 
@@ -42,6 +44,7 @@ const CONNECT_WAIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Post {
     private_addresses: bool,
+    ca_file: Option<PathBuf>,
     tls: OnceLock<Result<Arc<ClientConfig>, String>>,
 }
 
@@ -70,10 +73,11 @@ pub struct Receipt {
 }
 
 impl Post {
-    /// A post that tells private addresses too, or public ones only.
+    /// A post that tells private addresses too, or public ones only, and trusts the authorities of a
+    /// PEM file beside the system's.
     #[must_use]
-    pub const fn new(private_addresses: bool) -> Self {
-        Self { private_addresses, tls: OnceLock::new() }
+    pub const fn new(private_addresses: bool, ca_file: Option<PathBuf>) -> Self {
+        Self { private_addresses, ca_file, tls: OnceLock::new() }
     }
 
     /// Sends a letter.
@@ -127,13 +131,20 @@ impl Post {
 
     /// What the system trusts, read when it is first needed.
     fn tls(&self) -> Result<Arc<ClientConfig>, String> {
-        self.tls.get_or_init(trust).clone()
+        self.tls.get_or_init(|| trust(self.ca_file.as_deref())).clone()
     }
 }
 
-fn trust() -> Result<Arc<ClientConfig>, String> {
+fn trust(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(file) = ca_file {
+        let unreadable = |error| format!("`webhooks.ca_file`: {error}");
+        for certificate in CertificateDer::pem_file_iter(file).map_err(unreadable)? {
+            let certificate = certificate.map_err(unreadable)?;
+            roots.add(certificate).map_err(|error| format!("`webhooks.ca_file`: {error}"))?;
+        }
+    }
     if roots.is_empty() {
         return Err("this system has no certificates of authorities (`ca-certificates`)".to_owned());
     }

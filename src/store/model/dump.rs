@@ -117,8 +117,8 @@ impl Tables {
         dump.table("webhook", self.webhook_lines());
         dump.table("delivery", self.deliveries.values().map(delivery_line).collect());
         let secrets = self.callback_secrets.values();
-        let secrets = secrets
-            .map(|r| line!(owner = r.owner, secret = r.secret, created_at = r.created_at));
+        let secrets =
+            secrets.map(|r| line!(owner = r.owner, secret = r.secret, created_at = r.created_at));
         dump.table("callback_secret", secrets.collect());
         self.dump_records(&mut dump);
         dump

@@ -5,7 +5,8 @@ use super::Tables;
 use crate::domain::ids::{Hotkey, ValidatorId};
 use crate::domain::units::Millis;
 use crate::store::{
-    CloseRound, DeliveryRow, FileRow, KeyRow, Prune, PutKindRecords, ReportRow, RoundRow, ValidatorRow,
+    CloseRound, DeliveryRow, FileRow, KeyRow, Prune, PutKindRecords, ReportRow, RoundRow,
+    ValidatorRow,
 };
 
 impl Tables {

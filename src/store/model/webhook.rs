@@ -131,7 +131,10 @@ impl Tables {
         let mut lanes = std::collections::BTreeMap::new();
         for row in self.deliveries.values().filter(|row| row.lane.as_str() > after) {
             let Some(at) = row.next_at else { continue };
-            lanes.entry(row.lane.clone()).and_modify(|next: &mut Millis| *next = at.min(*next)).or_insert(at);
+            lanes
+                .entry(row.lane.clone())
+                .and_modify(|next: &mut Millis| *next = at.min(*next))
+                .or_insert(at);
         }
         let lane = |(lane, next_at)| Lane { lane, next_at };
         lanes.into_iter().map(lane).take(at_most(limit)).collect()

@@ -45,11 +45,7 @@ impl Known {
 
     /// An outbox for one transaction.
     pub(super) fn outbox(&self) -> Outbox {
-        Outbox {
-            webhooks: self.webhooks.load(Ordering::Acquire),
-            happenings: Vec::new(),
-            rows: 0,
-        }
+        Outbox { webhooks: self.webhooks.load(Ordering::Acquire), happenings: Vec::new(), rows: 0 }
     }
 }
 

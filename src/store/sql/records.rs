@@ -241,7 +241,12 @@ pub(super) async fn prune(
         gone += e::round::Entity::delete_many().filter(old).exec(tx).await?.rows_affected;
         let old = e::delivery::Column::CreatedAt.lt(deliveries.0);
         let over = e::delivery::Column::NextAt.is_null();
-        gone += e::delivery::Entity::delete_many().filter(old).filter(over).exec(tx).await?.rows_affected;
+        gone += e::delivery::Entity::delete_many()
+            .filter(old)
+            .filter(over)
+            .exec(tx)
+            .await?
+            .rows_affected;
         waiting.answer(gone);
     }
     Ok(())

@@ -7,8 +7,8 @@ use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set};
 
 use super::dialect::{chunks, statement};
-use super::outbox::Outbox;
 use super::end::{LIVE_COLUMNS, Loss, lose, read_live};
+use super::outbox::Outbox;
 use super::row;
 use super::writer::Waiting;
 use crate::domain::ids::RegistrationId;

@@ -8,8 +8,8 @@ use sea_orm::{DbErr, QueryResult, TryGetable};
 use uuid::Uuid;
 
 use crate::domain::ids::{
-    DeliveryId, FileId, Hotkey, LeaseToken, MinerUid, RegistrationId, ReportId, TaskId, ValidatorId,
-    WebhookId,
+    DeliveryId, FileId, Hotkey, LeaseToken, MinerUid, RegistrationId, ReportId, TaskId,
+    ValidatorId, WebhookId,
 };
 use crate::domain::lease::HolderKind;
 use crate::domain::miner::Record;

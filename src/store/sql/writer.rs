@@ -198,11 +198,7 @@ impl Writer {
 }
 
 /// Runs until every door is gone and the queue is empty.
-pub(super) async fn run(
-    db: DatabaseConnection,
-    mut waiting: mpsc::Receiver<Job>,
-    known: Known,
-) {
+pub(super) async fn run(db: DatabaseConnection, mut waiting: mpsc::Receiver<Job>, known: Known) {
     let mut deferred: VecDeque<Job> = VecDeque::new();
     loop {
         if deferred.is_empty() {

@@ -51,12 +51,25 @@ async fn the_secret_is_shown_once_and_only_to_the_owner() {
 async fn urls_that_may_not_be_told_are_named_here_and_as_callbacks() {
     let app = TestApp::start().await;
     for url in [
-        "http://example.com/", "ftp://example.com/", "https://user@example.com/",
-        "https://user:word@example.com/", "https://example.com:22/", "https://example.com:0/",
-        "https://127.0.0.1/", "https://127.1/", "https://2130706433/", "https://10.0.0.1/",
-        "https://169.254.169.254/latest/meta-data", "https://[::1]/", "https://[fd00::1]/",
-        "https://[::ffff:192.168.0.1]/", "https://192.168.0.1/", "https://100.64.0.1/",
-        "https://example.com/#x", "not a url", "https://",
+        "http://example.com/",
+        "ftp://example.com/",
+        "https://user@example.com/",
+        "https://user:word@example.com/",
+        "https://example.com:22/",
+        "https://example.com:0/",
+        "https://127.0.0.1/",
+        "https://127.1/",
+        "https://2130706433/",
+        "https://10.0.0.1/",
+        "https://169.254.169.254/latest/meta-data",
+        "https://[::1]/",
+        "https://[fd00::1]/",
+        "https://[::ffff:192.168.0.1]/",
+        "https://192.168.0.1/",
+        "https://100.64.0.1/",
+        "https://example.com/#x",
+        "not a url",
+        "https://",
     ] {
         create(&app, &json!({ "url": url })).await.names("url");
         let task = json!({ "text": crate::support::TEXT, "callback_url": url });

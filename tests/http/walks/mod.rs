@@ -10,6 +10,7 @@ mod replaced;
 mod report;
 mod restart;
 mod rounds;
+mod sealed;
 mod silence;
 mod stream;
 pub(crate) mod task;

@@ -291,7 +291,13 @@ async fn after_a_rotation_both_secrets_sign_for_a_day() {
 
 #[tokio::test]
 async fn what_was_not_delivered_when_the_server_stopped_is_delivered_by_its_successor() {
-    let mut app = open().await;
+    let mut app = TestApp::with(|config| {
+        config.webhooks.private_addresses = true;
+        config.webhooks.poll_millis = 10;
+        // The successor has another port, and links would tell.
+        config.server.public_url = Some("https://pithead.example/".to_owned());
+    })
+    .await;
     let receiver = Receiver::start().await;
     receiver.hold();
     let webhook = subscribe(&app, &receiver.url, &["task.cancelled"]).await;
@@ -302,6 +308,8 @@ async fn what_was_not_delivered_when_the_server_stopped_is_delivered_by_its_succ
     let again = receiver.next().await;
     assert_eq!((&again.id, &again.body), (&cut_off.id, &cut_off.body));
     assert_eq!(again.news().1, task);
+    let link = format!("https://pithead.example/api/v1/tts/{task}/result");
+    assert_eq!(again.value()["data"]["result_url"], link);
     only(&app, &webhook, |d| d["state"] == "delivered").await;
     // The successor also knows that there is somebody to tell.
     let next = cancelled(&app).await;

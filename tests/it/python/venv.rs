@@ -10,6 +10,8 @@ use std::sync::OnceLock;
 const SDK: &str = "bittensor==11.3.0";
 /// The client that people have.
 const OPENAI: &str = "openai==3.54.0";
+/// The library with which receivers check signatures.
+const WEBHOOKS: &str = "standardwebhooks==1.1.0";
 
 /// Its interpreter, or `None` (loudly) where it cannot be made. With `CI` set that is a failure.
 pub(super) fn python() -> Option<&'static Path> {
@@ -31,7 +33,8 @@ pub(super) fn python() -> Option<&'static Path> {
 
 fn make() -> Result<PathBuf, String> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap_or(Path::new("target"));
-    let folder = target.join("python-venv").join([SDK, OPENAI].join("-").replace("==", "-"));
+    let folder =
+        target.join("python-venv").join([SDK, OPENAI, WEBHOOKS].join("-").replace("==", "-"));
     let (python, complete) = (folder.join("bin/python"), folder.join("complete"));
     if complete.exists() {
         return Ok(python);
@@ -43,7 +46,7 @@ fn make() -> Result<PathBuf, String> {
     run(Command::new(&python)
         .args(["-m", "pip", "install"])
         .args(quiet)
-        .args([SDK, OPENAI, "requests"]))?;
+        .args([SDK, OPENAI, WEBHOOKS, "requests"]))?;
     std::fs::write(&complete, SDK).map_err(|error| error.to_string())?;
     Ok(python)
 }

@@ -1,8 +1,7 @@
 //! Commands with defaults, and short names for ids and moments.
 
 use pithead::domain::ids::{
-    FileId, Hotkey, LeaseToken, MinerUid, RegistrationId, ReportId, TaskId, ValidatorId,
-    WebhookId,
+    FileId, Hotkey, LeaseToken, MinerUid, RegistrationId, ReportId, TaskId, ValidatorId, WebhookId,
 };
 use pithead::domain::lease::{LeasePolicy, LossReason};
 use pithead::domain::task::Priority;

@@ -167,7 +167,10 @@ async fn an_owner_has_so_many_endpoints_and_no_more(store: &dyn Store) {
     let count = async |owner: Option<&str>| {
         store.webhooks(owner.map(str::to_owned), 10).await.unwrap().len()
     };
-    assert_eq!((count(Some("alice")).await, count(Some("bob")).await, count(None).await), (3, 1, 4));
+    assert_eq!(
+        (count(Some("alice")).await, count(Some("bob")).await, count(None).await),
+        (3, 1, 4)
+    );
     assert!(store.delete_webhook(webhook_id(1)).await.unwrap());
     assert!(!store.delete_webhook(webhook_id(1)).await.unwrap());
     assert_eq!(store.put_webhook(webhook(4)).await.unwrap(), WebhookPut::Done);
@@ -224,7 +227,7 @@ async fn a_delivery_is_tried_until_it_is_taken_and_noted_once(store: &dyn Store)
     let row = only(store).await;
     let lane = row.lane.clone();
     assert_eq!(store.due(&lane, at(9), 5).await.unwrap(), [], "not due yet");
-    assert_eq!(store.due(&lane, at(10), 5).await.unwrap(), [row.clone()]);
+    assert_eq!(store.due(&lane, at(10), 5).await.unwrap(), std::slice::from_ref(&row));
     assert!(note(store, &row, 0, AfterTry::Again(at(60))).await);
     assert!(!note(store, &row, 0, AfterTry::Delivered).await, "that try was noted");
     let found = store.delivery(row.id).await.unwrap().unwrap();
