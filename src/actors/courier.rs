@@ -306,3 +306,90 @@ impl Actor for Courier {
         self.wait(ctx);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{TaskId, WebhookId};
+    use crate::domain::webhook::EventType;
+    use uuid::Uuid;
+
+    fn row(n: u128, lane: &str, owner: &str) -> DeliveryRow {
+        DeliveryRow {
+            id: DeliveryId(Uuid::from_u128(n)),
+            owner: owner.to_owned(),
+            lane: lane.to_owned(),
+            event: EventType::Done,
+            status: TaskStatus::Done,
+            webhook: Some(WebhookId(Uuid::from_u128(1))),
+            url: None,
+            task: TaskId(Uuid::from_u128(1)),
+            responses: 1,
+            created_at: Millis(0),
+            attempts: 0,
+            next_at: Some(Millis(0)),
+            delivered_at: None,
+            given_up_at: None,
+            tried: None,
+        }
+    }
+
+    /// Adds rows while there is room; how many there was room for.
+    fn filled(under_way: &mut UnderWay, rows: impl Iterator<Item = DeliveryRow>) -> usize {
+        let taken = rows.take(1_000).filter(|row| {
+            let room = under_way.room(row);
+            if room {
+                under_way.add(row);
+            }
+            room
+        });
+        taken.count()
+    }
+
+    #[test]
+    fn a_receiver_an_owner_and_all_together_have_so_many_places() {
+        let one_lane = |_| "lane".to_owned();
+        let own_lane = |n: u128| n.to_string();
+        let rows = |lane: fn(u128) -> String, owner: fn(u128) -> String| {
+            (0..).map(move |n| row(n, &lane(n), &owner(n)))
+        };
+        let mut under_way = UnderWay::default();
+        assert_eq!(filled(&mut under_way, rows(one_lane, own_lane)), LANE_PARALLEL);
+        let mut under_way = UnderWay::default();
+        assert_eq!(filled(&mut under_way, rows(own_lane, one_lane)), OWNER_PARALLEL);
+        let mut under_way = UnderWay::default();
+        assert_eq!(filled(&mut under_way, rows(own_lane, own_lane)), DELIVERIES_PARALLEL);
+    }
+
+    #[test]
+    fn what_is_under_way_is_not_sent_beside_itself_and_makes_room_when_it_ends() {
+        let mut under_way = UnderWay::default();
+        let one = row(1, "a", "alice");
+        under_way.add(&one);
+        assert!(!under_way.room(&one));
+        under_way.remove(&one);
+        assert!(under_way.room(&one));
+        assert!(under_way.lanes.is_empty() && under_way.owners.is_empty(), "nothing stays behind");
+    }
+
+    #[test]
+    fn only_2xx_is_taken_and_only_an_endpoint_can_be_disabled() {
+        let endpoint = row(1, "a", "alice");
+        let callback = DeliveryRow { webhook: None, ..endpoint.clone() };
+        let last = DeliveryRow { attempts: 6, ..endpoint.clone() };
+        let after =
+            |row: &DeliveryRow, status| judge(row, Millis(0), Ok((status, String::new()))).1;
+        for status in [200, 201, 204, 299] {
+            assert_eq!(after(&endpoint, status), AfterTry::Delivered, "{status}");
+        }
+        for status in [199, 300, 301, 307, 308, 400, 404, 429, 500, 503] {
+            assert!(matches!(after(&endpoint, status), AfterTry::Again(_)), "{status}");
+            assert_eq!(after(&last, status), AfterTry::GivenUp, "{status}");
+        }
+        assert!(matches!(after(&endpoint, 410), AfterTry::Disable(_)));
+        assert_eq!(after(&callback, 410), AfterTry::GivenUp);
+        let (tried, again) = judge(&endpoint, Millis(9), Err("no\0 way".to_owned()));
+        assert!(matches!(again, AfterTry::Again(_)));
+        assert_eq!(tried.error.as_deref(), Some("no way"), "what no database takes is left out");
+    }
+}

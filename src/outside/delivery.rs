@@ -222,3 +222,56 @@ async fn read(response: Response<Incoming>) -> Receipt {
     let shown = text.chars().filter(|c| !c.is_control()).take(DELIVERY_ANSWER_CHARS_MAX);
     Receipt { status, text: shown.collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// What is made of these bytes, after which the receiver is silent and holds the connection.
+    async fn receipt(answer: Vec<u8>) -> Result<Receipt, String> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let receiver = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4_096];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            stream.write_all(&answer).await.ok();
+            std::future::pending::<()>().await;
+        };
+        let letter = Letter {
+            url: format!("http://127.0.0.1:{port}/"),
+            id: "id".to_owned(),
+            at_secs: 1,
+            secrets: vec![new_secret()],
+            body: "{}".to_owned(),
+        };
+        let post = Post::new(true, None);
+        tokio::select! {
+            receipt = post.send(&letter) => receipt,
+            () = receiver => Err("never".to_owned()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_status_counts_though_the_text_never_ends() {
+        let head = b"HTTP/1.1 204 Fine\r\n\r\n".to_vec();
+        assert_eq!(receipt(head).await.unwrap().status, 204);
+        let head = b"HTTP/1.1 200 Fine\r\ncontent-length: 1000\r\n\r\nwords\0 ".to_vec();
+        let expected = Receipt { status: 200, text: "words ".to_owned() };
+        assert_eq!(receipt(head).await.unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn little_is_kept_of_much_and_headers_have_an_end() {
+        let mut long = b"HTTP/1.1 500 No\r\ncontent-length: 100000\r\n\r\n".to_vec();
+        long.extend([b'x'; 100_000]);
+        let Receipt { status, text } = receipt(long).await.unwrap();
+        assert_eq!((status, text.len()), (500, DELIVERY_ANSWER_CHARS_MAX));
+        let mut endless = b"HTTP/1.1 200 Fine\r\na: ".to_vec();
+        endless.extend([b'x'; 4 * HEADERS_BYTES_MAX]);
+        assert!(receipt(endless).await.is_err());
+        assert!(receipt(b"no HTTP at all\r\n\r\n".to_vec()).await.is_err());
+    }
+}

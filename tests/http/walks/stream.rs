@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Call, TestApp, Who, miner, validator};
 
 /// How long an event may take to come.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 #[derive(Debug, Clone, PartialEq)]
 struct Event {
@@ -237,6 +237,20 @@ async fn an_operator_that_takes_no_new_tasks_cuts_off_no_stream() {
     stream.named("placed").await;
     let drain = Call::post("/api/v1/admin/drain").json(&json!({ "draining": true }));
     app.send(Who::Bearer(&app.admin), drain).await.ok();
+    app.cancel(&task).await.ok();
+    stream.named("cancelled").await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_stream_with_nothing_to_tell_shows_that_it_lives() {
+    let app = TestApp::start().await;
+    let task = app.submit_tts(&[]).await;
+    let mut stream = Stream::open(&app, &target(&task), None).await;
+    stream.named("placed").await;
+    let chunk = tokio::time::timeout(PATIENCE, stream.response.chunk()).await;
+    let chunk = chunk.expect("no sign of life").unwrap().unwrap();
+    assert!(chunk.starts_with(b": ") && chunk.ends_with(b"\n\n"), "a comment: {chunk:?}");
     app.cancel(&task).await.ok();
     stream.named("cancelled").await;
     app.finish().await;
