@@ -286,10 +286,14 @@ async fn what_is_left_to_do_is_not_forgotten(store: &dyn Store) {
     let before = Prune { nonces: none, idempotency: none, reports: none, deliveries: at(11) };
     assert_eq!(store.prune(before).await.unwrap(), 0);
     assert!(note(store, &row, 0, AfterTry::Delivered).await);
+    // As old, and still to be done when the other one goes.
+    done(store, 2, 1).await;
     let early = Prune { deliveries: at(10), ..before };
     assert_eq!(store.prune(early).await.unwrap(), 0);
     assert_eq!(store.prune(before).await.unwrap(), 1);
     assert_eq!(store.delivery(row.id).await.unwrap(), None);
+    let left = told(store, 1).await;
+    assert_eq!(left.iter().map(|row| row.task).collect::<Vec<_>>(), [task_id(2)]);
 }
 
 async fn lanes_with_something_left_are_found_in_pages(store: &dyn Store) {
