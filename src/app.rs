@@ -232,9 +232,10 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
     let listen = &config.server.listen;
     let listener = TcpListener::bind(listen)
         .map_err(io_error(format!("cannot listen on `{listen}` (is it taken?)")))?;
-    let actors = Actors::start(&deps, &blobs, rand::random()).await?;
     let address = listener.local_addr().map_err(io_error("cannot read the address"))?;
     let url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    deps.reached_at(url.trim_end_matches('/'));
+    let actors = Actors::start(&deps, &blobs, rand::random()).await?;
     let web = Web {
         roles: Roles::new(&config),
         gate: intake::Gate::new(
@@ -249,7 +250,9 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
         distributor: actors.distributor.clone(),
         consensus: actors.consensus.clone(),
         stats: actors.stats.clone(),
+        wake: deps.wake.clone(),
         draining: Arc::new(AtomicBool::new(false)),
+        stopping: watch::channel(false).0,
         started: Instant::now(),
         store: store.clone(),
         config,
@@ -342,6 +345,7 @@ impl Built {
             }
         };
         web.draining.store(true, Ordering::Relaxed);
+        web.stopping.send_replace(true);
         handle.stop(outcome.is_ok()).await;
         serving.await.ok();
         actors.flush().await;

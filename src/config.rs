@@ -55,6 +55,8 @@ pub struct Config {
     pub hedge: HedgePolicy,
     /// How answers are judged.
     pub evaluation: EvaluationConfig,
+    /// How clients are told.
+    pub webhooks: WebhooksConfig,
     /// Kinds of tasks beside the six built-in ones, or in their place.
     #[serde(default)]
     pub kinds: Vec<TaskKind>,
@@ -228,6 +230,19 @@ pub struct EvaluationConfig {
     pub quorum: usize,
 }
 
+/// How clients are told what happened to their tasks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhooksConfig {
+    /// Tell receivers at private addresses too, and over plain HTTP.
+    pub private_addresses: bool,
+    /// A PEM file of authorities to trust beside the system's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// How often due deliveries are looked for when no hint came, in milliseconds.
+    pub poll_millis: u64,
+}
+
 /// Logs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -335,6 +350,9 @@ impl Config {
         }
         if self.sweep_millis == 0 || self.consensus.round <= 0 {
             return Err(invalid("sweep_millis", "and `consensus.round` must be at least 1"));
+        }
+        if self.webhooks.poll_millis == 0 {
+            return Err(invalid("webhooks.poll_millis", "must be at least 1"));
         }
         if self.limits.in_flight == 0 || self.evaluation.quorum == 0 {
             return Err(invalid("limits.in_flight", "and `evaluation.quorum` must be at least 1"));

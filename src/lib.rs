@@ -10,7 +10,7 @@
 //! ```text
 //! http ──▶ actors ──▶ domain (pure)
 //!   │         ├─────▶ store  ──▶ entities
-//!   │         └─────▶ outside (clock, blobs)
+//!   │         └─────▶ outside (clock, blobs, delivery, wake)
 //!   └─ reads ▶ snapshot / store
 //! ```
 //! An arrow means "may use"; `tests/it/architecture.rs` holds it. [`identity`] (who signs) serves

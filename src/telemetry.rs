@@ -37,6 +37,8 @@ metrics! {
     EVALUATIONS: describe_counter = "pithead_evaluations_total", "Judgements of responses taken.";
     STATS_WRITES_FAILED: describe_counter = "pithead_stats_writes_failed_total", "Evaluations that could not be written.";
     ACTORS_RESPAWNED: describe_counter = "pithead_actors_respawned_total", "Miner actors that died and were started again.";
+    DELIVERIES: describe_counter = "pithead_deliveries_total", "Tries to tell a client something, by outcome: delivered, again, given_up, disabled.";
+    STREAMS: describe_gauge = "pithead_streams", "Streams of a task's events that are open.";
     HTTP_REQUESTS: describe_counter = "pithead_http_requests_total", "Requests answered, by class of status.";
     HTTP_SECONDS: describe_histogram = "pithead_http_request_seconds", "Time of a request at its handler, waits of long-polls included.";
     HTTP_REFUSED_FULL: describe_counter = "pithead_http_refused_full_total", "Requests refused since all permits were taken.";

@@ -4,6 +4,8 @@
 pub mod api_key;
 pub mod archive;
 pub mod attempt;
+pub mod callback_secret;
+pub mod delivery;
 pub mod evaluation;
 pub mod file;
 pub mod idempotency;
@@ -21,3 +23,4 @@ pub mod usage_day;
 pub mod validator;
 pub mod verdict;
 pub mod voice;
+pub mod webhook;

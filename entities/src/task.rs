@@ -53,6 +53,8 @@ pub struct Model {
     pub adaptive_slots: Option<i32>,
     /// Answers that end it then.
     pub adaptive_enough: Option<i32>,
+    /// Who is told when it ends.
+    pub callback_url: Option<String>,
     /// First answer, Unix ms.
     pub first_response_at: Option<i64>,
     /// Ended, Unix ms.

@@ -9,6 +9,7 @@ mod m20261121_000002_indexes_by_moment;
 mod m20261121_000003_kind_records;
 mod m20261121_000004_rounds;
 mod m20261121_000005_retry;
+mod m20261121_000006_webhooks;
 mod m20261121_000007_files_and_voices;
 mod m20261121_000008_redundancy;
 mod m20261121_000009_history;
@@ -25,9 +26,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000003_kind_records::Migration),
             Box::new(m20261121_000004_rounds::Migration),
             Box::new(m20261121_000005_retry::Migration),
+            Box::new(m20261121_000006_webhooks::Migration),
+            Box::new(m20261121_000007_files_and_voices::Migration),
             Box::new(m20261121_000008_redundancy::Migration),
             Box::new(m20261121_000009_history::Migration),
-            Box::new(m20261121_000007_files_and_voices::Migration),
         ]
     }
 }

@@ -7,13 +7,14 @@
 //!        ▼                                      leases  │  ▼
 //!     Distributor ──────────────────────────────────────┘ (open tasks, roster, queue)
 //!        ▲ ended        ▲ scored
-//!     Janitor         Stats
+//!     Janitor         Stats              Courier (what the outbox holds, to clients)
 //! ```
-//! They start in this order: Distributor, ConsensusSupervisor (which spawns miners), Stats, Janitor;
-//! and stop in the reverse one. A dead miner is re-spawned from its rows. A dead singleton ends the
+//! They start in this order: Distributor, ConsensusSupervisor (which spawns miners), Stats, Janitor,
+//! Courier; and stop in the reverse one. A dead miner is re-spawned from its rows. A dead singleton ends the
 //! process, since its part would silently be missing.
 
 pub mod consensus;
+pub mod courier;
 pub mod directory;
 pub mod distributor;
 mod fleet;
@@ -28,11 +29,13 @@ use std::sync::{Arc, OnceLock};
 use actix::prelude::*;
 
 use crate::config::Config;
+use crate::domain::ids::TaskId;
 use crate::domain::kind::KindRegistry;
 use crate::domain::units::{HOUR, Millis};
-use crate::outside::{Blobs, Clock};
+use crate::outside::{Blobs, Clock, Wake};
 use crate::store::{Loaded, Store, StoreResult};
 use consensus::ConsensusSupervisor;
+use courier::Courier;
 use directory::Directory;
 use distributor::{Distributor, Flush};
 use janitor::Janitor;
@@ -52,6 +55,9 @@ pub struct Deps {
     pub directory: Directory,
     /// When this server itself was too busy to listen.
     pub overload: Overload,
+    /// Who is to be woken by what.
+    pub wake: Wake,
+    public_url: OnceLock<String>,
     distributor: OnceLock<Addr<Distributor>>,
     consensus: OnceLock<Addr<ConsensusSupervisor>>,
 }
@@ -66,8 +72,34 @@ impl Deps {
         kinds: Arc<KindRegistry>,
     ) -> Arc<Self> {
         let (directory, overload) = (Directory::default(), Overload::default());
-        let (distributor, consensus) = (OnceLock::new(), OnceLock::new());
-        Arc::new(Self { store, clock, config, kinds, directory, overload, distributor, consensus })
+        Arc::new(Self {
+            store,
+            clock,
+            config,
+            kinds,
+            directory,
+            overload,
+            wake: Wake::default(),
+            public_url: OnceLock::new(),
+            distributor: OnceLock::new(),
+            consensus: OnceLock::new(),
+        })
+    }
+
+    /// Says where the outside reaches this server, without a slash at the end.
+    pub fn reached_at(&self, url: &str) {
+        self.public_url.get_or_init(|| url.to_owned());
+    }
+
+    /// What links begin with; nothing, so that they are relative, while that was not said.
+    fn public_url(&self) -> &str {
+        self.public_url.get().map_or("", String::as_str)
+    }
+
+    /// A task's rows changed: wakes who follows it, and who delivers what was written for it.
+    fn changed(&self, task: TaskId) {
+        self.wake.task(task);
+        self.wake.outbox(self.store.deliveries_written());
     }
 
     /// The ConsensusSupervisor, once it runs.
@@ -113,6 +145,8 @@ pub struct Actors {
     pub stats: Addr<Stats>,
     /// Overdue things.
     pub janitor: Addr<Janitor>,
+    /// What clients are told.
+    pub courier: Addr<Courier>,
 }
 
 /// For how long back reports are read at start: validators older than this are silent anyway.
@@ -133,7 +167,8 @@ impl Actors {
         let consensus = deps.consensus.get_or_init(|| consensus).clone();
         let stats = Stats::new(deps.clone()).start();
         let janitor = Janitor::new(deps.clone(), blobs.clone()).start();
-        Ok(Self { distributor, consensus, stats, janitor })
+        let courier = Courier::new(deps.clone()).start();
+        Ok(Self { distributor, consensus, stats, janitor, courier })
     }
 
     /// Has what is only in memory written, before a stop.
@@ -153,6 +188,7 @@ impl Actors {
             ("ConsensusSupervisor", self.consensus.connected()),
             ("Stats", self.stats.connected()),
             ("Janitor", self.janitor.connected()),
+            ("Courier", self.courier.connected()),
         ];
         alive.into_iter().find(|(_, alive)| !alive).map(|(name, _)| name)
     }

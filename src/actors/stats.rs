@@ -50,11 +50,12 @@ impl Handler<TakeEvaluation> for Stats {
     type Result = ResponseActFuture<Self, StoreResult<Evaluated>>;
 
     fn handle(&mut self, evaluation: TakeEvaluation, _: &mut Self::Context) -> Self::Result {
-        let store = self.deps.store.clone();
+        let (store, task) = (self.deps.store.clone(), evaluation.0.task);
         let written = async move { store.evaluate(evaluation.0).await };
-        Box::pin(written.into_actor(self).map(|outcome, act, _| {
+        Box::pin(written.into_actor(self).map(move |outcome, act, _| {
             match &outcome {
                 Ok(Evaluated::Accepted { recorded, scores, .. }) => {
+                    act.deps.changed(task);
                     metrics::counter!(crate::telemetry::EVALUATIONS)
                         .increment(u64::from(*recorded));
                     if !scores.is_empty() {

@@ -85,6 +85,17 @@ uuid_id!(
     "a validator id (a UUID)"
 );
 
+uuid_id!(
+    /// One endpoint of a client that wants to be told.
+    WebhookId,
+    "a webhook id (a UUID)"
+);
+uuid_id!(
+    /// One event on its way to one receiver; the `webhook-id` of its message.
+    DeliveryId,
+    "a delivery id (a UUID)"
+);
+
 /// A miner's place in the subnet, 0..=65535. Uid 0 is valid.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,

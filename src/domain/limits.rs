@@ -16,6 +16,12 @@
 //! assert!(SIGNATURE_PAST_MILLIS + SIGNATURE_FUTURE_MILLIS < NONCE_MEMORY_MILLIS);
 //! // One client cannot fill the queue.
 //! assert!(OPEN_PER_CLIENT_MAX * 10 <= OPEN_TASKS_MAX);
+//! // An idle stream shows that it lives more often than proxies cut what is silent.
+//! assert!(STREAM_BEAT_MILLIS * 2 < pithead::domain::units::MINUTE);
+//! // No receiver can take all places of the courier, and no client either.
+//! assert!(LANE_PARALLEL < OWNER_PARALLEL && OWNER_PARALLEL < DELIVERIES_PARALLEL);
+//! // A delivery is given up before its row is forgotten.
+//! assert!(pithead::domain::webhook::PAUSES_MILLIS.iter().sum::<i64>() * 2 < DELIVERIES_KEPT_MILLIS);
 //! // One SQLite statement binds at most 32,766 values; the widest row has 24.
 //! assert!(BATCH_ROWS_MAX * 24 < 32_766);
 //! ```
@@ -179,3 +185,33 @@ pub const RECORDS_MILLIS: i64 = 30 * SECOND;
 pub const OBSERVED_MILLIS: i64 = 10 * SECOND;
 /// Records kept of miners that went silent, so that one that returns is no stranger.
 pub const RESTING_MAX: usize = 16_384;
+
+/// Webhooks of one owner: each event is written and sent once for each of them.
+pub const WEBHOOKS_PER_OWNER: u64 = 16;
+/// Longest URL that is told something, in bytes; what longer ones carry belongs into a body.
+pub const CALLBACK_URL_BYTES_MAX: usize = 2_048;
+/// A receiver that has not answered within this time has failed; well-behaved ones queue the work.
+pub const DELIVERY_MILLIS_MAX: i64 = 15 * SECOND;
+/// Bytes of a receiver's answer that are read: its status is what counts.
+pub const DELIVERY_ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// Characters of a receiver's answer that are kept, to find out why it refuses.
+pub const DELIVERY_ANSWER_CHARS_MAX: usize = 300;
+/// Deliveries on their way at once, each a connection.
+pub const DELIVERIES_PARALLEL: usize = 64;
+/// Of those, for one endpoint or one host of callbacks: a slow one holds up only itself.
+pub const LANE_PARALLEL: usize = 4;
+/// Of those, for one owner: whoever has many slow receivers holds up only himself.
+pub const OWNER_PARALLEL: usize = 16;
+/// Receivers with something due that one look takes in; the next look goes on behind them.
+pub const LANES_MAX: u64 = 1_024;
+/// How long deliveries are kept: they can be looked up and sent again for a week.
+pub const DELIVERIES_KEPT_MILLIS: i64 = 7 * DAY;
+/// For how long the secret before a rotation signs too.
+pub const OLD_SECRET_MILLIS: i64 = DAY;
+
+/// How often a stream of events shows that it lives.
+pub const STREAM_BEAT_MILLIS: i64 = 15 * SECOND;
+/// How often a stream reads its task when no hint came: hints may be lost.
+pub const STREAM_LOOK_MILLIS: i64 = 2 * SECOND;
+/// Longest life of one stream; its client comes again and goes on where it was.
+pub const STREAM_MILLIS_MAX: i64 = 10 * MINUTE;

@@ -1,6 +1,7 @@
 //! The rules, as pure functions of values and `now`: no clock, no randomness of their own, no I/O.
 //! What the actors decide and the store enforces is written down here once.
 
+pub mod address;
 pub mod consensus;
 pub mod estimate;
 pub mod evaluation;
@@ -18,3 +19,4 @@ pub mod roster;
 pub mod selection;
 pub mod task;
 pub mod units;
+pub mod webhook;

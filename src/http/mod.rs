@@ -13,6 +13,7 @@ pub mod intake;
 mod openai;
 pub mod peer;
 mod routes;
+mod story;
 mod upload;
 mod view;
 
@@ -26,6 +27,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, web};
+use tokio::sync::watch;
 
 use crate::actors::consensus::ConsensusSupervisor;
 use crate::actors::directory::Directory;
@@ -36,8 +38,9 @@ use crate::domain::ids::Hotkey;
 use crate::domain::kind::KindRegistry;
 use crate::domain::limits;
 use crate::domain::units::Stake;
+use crate::domain::webhook::receiver;
 use crate::identity::Keypair;
-use crate::outside::{Blobs, Clock};
+use crate::outside::{Blobs, Clock, Wake};
 use crate::store::{FileRow, Store};
 
 /// Largest JSON or form body of a route that names no other.
@@ -75,8 +78,12 @@ pub struct Web {
     pub consensus: Addr<ConsensusSupervisor>,
     /// Evaluations to scores.
     pub stats: Addr<Stats>,
-    /// Whether the server goes down.
+    /// Who is to be woken by what.
+    pub wake: Wake,
+    /// Whether new tasks are refused.
     pub draining: Arc<AtomicBool>,
+    /// Whether the server goes down, so that streams end.
+    pub stopping: watch::Sender<bool>,
     /// Since when it runs.
     pub started: Instant,
 }
@@ -99,6 +106,14 @@ impl Web {
             true => Ok(()),
             false => Err(error::ApiError::gone("the file")),
         }
+    }
+
+    /// Whether something may be told to this URL.
+    ///
+    /// # Errors
+    /// What is wrong with it, to be said after its field's name.
+    pub fn may_tell(&self, url: &str) -> Result<(), String> {
+        receiver(url, self.config.webhooks.private_addresses).map(|_| ())
     }
 }
 

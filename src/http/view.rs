@@ -40,6 +40,7 @@ pub(super) fn task(record: &TaskRecord, directory: &Directory) -> Value {
         "redundancy": task.slots,
         "best_slot": record.best_slot,
         "retry_of": task.retry_of,
+        "callback_url": task.callback_url,
         "progress": {
             "assigned_miners": assigned,
             "miner_responses": record.answered,

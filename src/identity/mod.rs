@@ -8,6 +8,7 @@ pub mod api_key;
 pub mod btauth;
 pub mod keypair;
 pub mod ss58;
+pub mod webhook;
 
 pub use api_key::ApiKey;
 pub use btauth::{AuthError, Claim};

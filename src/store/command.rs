@@ -123,6 +123,8 @@ pub struct NewTask {
     /// What it becomes when the miner that gets its one slot is not trusted; `None` when its slots
     /// are fixed.
     pub adaptive: Option<Replication>,
+    /// Who is told when it ends.
+    pub callback_url: Option<String>,
 }
 
 /// A key under which a request may be repeated.
@@ -483,4 +485,6 @@ pub struct Prune {
     pub idempotency: Millis,
     /// Reports, and the rounds that refer to them.
     pub reports: Millis,
+    /// Deliveries with which nothing is left to do.
+    pub deliveries: Millis,
 }

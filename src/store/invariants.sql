@@ -108,3 +108,16 @@ SELECT r.id FROM registration r
 WHERE r.answered < (SELECT COUNT(*) FROM slot s
     WHERE s.holder = r.id AND s.holder_kind = 'miner' AND s.state = 'answered')
   OR r.scored < (SELECT COUNT(*) FROM score x WHERE x.registration_id = r.id)
+
+-- name: deliveries_have_their_endpoint_or_url
+-- Whoever is deleted takes what waits for him with him.
+SELECT d.id FROM delivery d
+WHERE (d.webhook_id IS NULL) <> (d.url IS NOT NULL)
+  OR (d.webhook_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM webhook w WHERE w.id = d.webhook_id))
+
+-- name: deliveries_wait_or_are_over
+-- What is over was taken or given up, one of the two, and what waits was neither.
+SELECT d.id FROM delivery d
+WHERE (CASE WHEN d.next_at IS NOT NULL THEN 1 ELSE 0 END)
+  + (CASE WHEN d.delivered_at IS NOT NULL THEN 1 ELSE 0 END)
+  + (CASE WHEN d.given_up_at IS NOT NULL THEN 1 ELSE 0 END) <> 1

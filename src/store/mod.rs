@@ -17,6 +17,7 @@ pub mod round;
 pub mod row;
 pub mod sql;
 pub mod voice;
+pub mod webhook;
 pub mod widen;
 
 use async_trait::async_trait;
@@ -30,9 +31,12 @@ pub use read::*;
 pub use round::*;
 pub use row::*;
 pub use voice::*;
+pub use webhook::*;
 pub use widen::*;
 
-use crate::domain::ids::{FileId, Hotkey, RegistrationId, TaskId, ValidatorId, VoiceId};
+use crate::domain::ids::{
+    DeliveryId, FileId, Hotkey, RegistrationId, TaskId, ValidatorId, VoiceId, WebhookId,
+};
 use crate::domain::units::Millis;
 
 /// Why the store could not do what it was asked.
@@ -113,7 +117,20 @@ pub trait Store: Send + Sync + 'static {
     async fn put_key(&self, key: KeyRow) -> StoreResult<()>;
     /// Takes an API key back; whether it was known and valid.
     async fn revoke_key(&self, id: String, now: Millis) -> StoreResult<bool>;
-    /// Forgets nonces, idempotency keys, reports and rounds past their time; how many rows went.
+    /// Writes down an endpoint, unless its owner has too many.
+    async fn put_webhook(&self, command: PutWebhook) -> StoreResult<WebhookPut>;
+    /// Gives an endpoint another secret; whether there is such an endpoint.
+    async fn rotate_webhook(&self, command: RotateWebhook) -> StoreResult<bool>;
+    /// Forgets an endpoint and its deliveries; whether there was one.
+    async fn delete_webhook(&self, id: WebhookId) -> StoreResult<bool>;
+    /// The secret of an owner's callbacks: this one, unless there was one before.
+    async fn know_callback_secret(&self, secret: CallbackSecretRow) -> StoreResult<String>;
+    /// Writes down how a try to deliver went; whether it was still the current one.
+    async fn note_delivery(&self, command: NoteDelivery) -> StoreResult<bool>;
+    /// Has a delivery tried again from the beginning; whether there is such a delivery.
+    async fn redeliver(&self, id: DeliveryId, now: Millis) -> StoreResult<bool>;
+    /// Forgets nonces, idempotency keys, reports, rounds and deliveries past their time; how many rows
+    /// went.
     async fn prune(&self, before: Prune) -> StoreResult<u64>;
     /// Moves tasks that ended long ago into the archive, and forgets the oldest there, oldest first.
     /// Writes nothing when there is none.
@@ -167,6 +184,23 @@ pub trait Store: Send + Sync + 'static {
         validator: &Hotkey,
         signed_order: i64,
     ) -> StoreResult<Vec<ReportRow>>;
+    /// Endpoints of one owner, or everybody's, by id.
+    async fn webhooks(&self, owner: Option<String>, limit: u64) -> StoreResult<Vec<WebhookRow>>;
+    /// One endpoint.
+    async fn webhook(&self, id: WebhookId) -> StoreResult<Option<WebhookRow>>;
+    /// The secret of an owner's callbacks, if one was made.
+    async fn callback_secret(&self, owner: &str) -> StoreResult<Option<String>>;
+    /// Deliveries to an endpoint, newest first.
+    async fn deliveries(&self, page: DeliveryPage) -> StoreResult<Vec<DeliveryRow>>;
+    /// One delivery.
+    async fn delivery(&self, id: DeliveryId) -> StoreResult<Option<DeliveryRow>>;
+    /// Lanes behind this one with something left to deliver, in their order, and when each is due.
+    async fn lanes(&self, after: &str, limit: u64) -> StoreResult<Vec<Lane>>;
+    /// What is due in one lane, longest due first.
+    async fn due(&self, lane: &str, now: Millis, limit: u64) -> StoreResult<Vec<DeliveryRow>>;
+    /// How many deliveries were written, or begun anew, since the start: whether to look for some is
+    /// known without looking.
+    fn deliveries_written(&self) -> u64;
     /// Whether the database answers.
     async fn ping(&self) -> StoreResult<()>;
     /// Finishes what waits and lets go of the database.

@@ -25,6 +25,8 @@ fn entities() -> Schema {
     entity::<e::api_key::Entity>(&mut schema);
     entity::<e::archive::Entity>(&mut schema);
     entity::<e::attempt::Entity>(&mut schema);
+    entity::<e::callback_secret::Entity>(&mut schema);
+    entity::<e::delivery::Entity>(&mut schema);
     entity::<e::evaluation::Entity>(&mut schema);
     entity::<e::file::Entity>(&mut schema);
     entity::<e::idempotency::Entity>(&mut schema);
@@ -42,6 +44,7 @@ fn entities() -> Schema {
     entity::<e::validator::Entity>(&mut schema);
     entity::<e::verdict::Entity>(&mut schema);
     entity::<e::voice::Entity>(&mut schema);
+    entity::<e::webhook::Entity>(&mut schema);
     schema
 }
 

@@ -18,6 +18,7 @@ const SNAPSHOT_MILLIS: i64 = 500;
 impl Distributor {
     /// A task's standing after a command: leases that ended with it, and its own end.
     fn stand(&mut self, task: TaskId, standing: &Standing) {
+        self.deps.changed(task);
         for Freed { token, holder } in &standing.freed {
             self.free_place(*token, *holder);
             self.revoke(*token, *holder);

@@ -253,6 +253,7 @@ impl Distributor {
         ctx: &mut Context<Self>,
     ) {
         metrics::counter!(crate::telemetry::LEASES_OPENED).increment(1);
+        self.deps.changed(token.task);
         let now = self.deps.clock.now();
         self.watch_lease(token, brief, now);
         match self.slot_mut(token) {

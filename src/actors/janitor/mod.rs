@@ -142,6 +142,7 @@ async fn run_once(deps: &Deps, now: Millis, prune: bool) -> StoreResult<Swept> {
             nonces: now.plus(-limits::NONCE_MEMORY_MILLIS),
             idempotency: now.plus(-limits::IDEMPOTENCY_MILLIS),
             reports: now.plus(-REPORTS_MILLIS),
+            deliveries: now.plus(-limits::DELIVERIES_KEPT_MILLIS),
         };
         let gone = deps.store.prune(before).await?;
         tracing::debug!(gone, "old rows were forgotten");

@@ -161,6 +161,7 @@ impl Miner {
             self.leases.remove(&token);
         } else if let Some(held) = self.leases.get_mut(&token) {
             (held.fetched, held.expires_at) = (true, until);
+            self.deps.changed(token.task);
         }
     }
 

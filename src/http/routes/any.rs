@@ -41,7 +41,7 @@ pub(super) async fn one(
     let caller = caller.prove_client(&web)?;
     let kind = kind_of(&web, &mut fields)?;
     let kept = fields.parsed("file_id");
-    let wish = Wish::read(fields, kind)?;
+    let wish = Wish::read(&web, fields, kind)?;
     let (redundancy, nonce) = (wish.redundancy, caller.nonce.clone());
     let (key, material) = (idempotency_key(&request)?, Material { file, kept });
     let (id, submitted) = order(&web, &caller, nonce, key, kind, wish, material).await?;
@@ -61,7 +61,7 @@ fn item<'w>(web: &'w Web, value: Value) -> ApiResult<Item<'w>> {
     let mut fields = Fields::of(value)?;
     let kind = kind_of(web, &mut fields)?;
     let kept = fields.parsed("file_id");
-    Ok(Item { kind, wish: Wish::read(fields, kind)?, kept })
+    Ok(Item { kind, wish: Wish::read(web, fields, kind)?, kept })
 }
 
 /// `POST /tasks/batch`: `{"tasks": [..]}`, each with its own result in the same place. With an

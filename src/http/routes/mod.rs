@@ -1,6 +1,7 @@
 //! The route table.
 
 mod any;
+mod events;
 mod files;
 mod miners;
 mod network;
@@ -14,6 +15,7 @@ mod submit;
 mod tasks;
 mod validators;
 mod voices;
+mod webhooks;
 
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::web::{self, ServiceConfig};
@@ -53,6 +55,7 @@ fn for_clients() -> Vec<Entry> {
         ("/api/v1/tasks/{id}", get(tasks::show)),
         ("/api/v1/tasks/{id}", delete(tasks::cancel)),
         ("/api/v1/tasks/{id}/retry", post(tasks::retry)),
+        ("/api/v1/tasks/{id}/events", get(events::events)),
         ("/api/v1/task/{id}/status", get(tasks::status)),
         ("/api/v1/task/{id}/responses", get(tasks::responses)),
         ("/api/v1/files", post(files::upload)),
@@ -62,6 +65,14 @@ fn for_clients() -> Vec<Entry> {
         ("/api/v1/voices", post(voices::create)),
         ("/api/v1/voices/{id}", get(voices::one)),
         ("/api/v1/voices/{id}", delete(voices::remove)),
+        ("/api/v1/webhooks", get(webhooks::list)),
+        ("/api/v1/webhooks", post(webhooks::create)),
+        ("/api/v1/webhooks/callback-secret", get(webhooks::callback_secret)),
+        ("/api/v1/webhooks/{id}", get(webhooks::show)),
+        ("/api/v1/webhooks/{id}", delete(webhooks::delete)),
+        ("/api/v1/webhooks/{id}/rotate", post(webhooks::rotate)),
+        ("/api/v1/webhooks/{id}/deliveries", get(webhooks::deliveries)),
+        ("/api/v1/deliveries/{id}/redeliver", post(webhooks::redeliver)),
         // Clients that speak OpenAI
         ("/v1/models", get(openai::models)),
         ("/v1/models/{id}", get(openai::model)),

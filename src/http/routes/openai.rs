@@ -150,6 +150,7 @@ fn wish(fields: &mut Fields, kind: &TaskKind, any: &[&str]) -> Wish {
         delay_secs: 0,
         completion: Completion::First,
         deadline_secs: WAITED_RESULT_SECS,
+        callback_url: None,
     }
 }
 

@@ -59,7 +59,7 @@ async fn submit(
     let (mut fields, file) = receive(web, request, payload, taken, kind.file_bytes_max).await?;
     let caller = caller.prove_client(web)?;
     let kept = fields.parsed("file_id");
-    let wish = Wish::read(fields, kind)?;
+    let wish = Wish::read(web, fields, kind)?;
     let redundancy = wish.redundancy;
     let (key, material) = (idempotency_key(request)?, Material { file, kept });
     let (id, submitted) =
@@ -136,6 +136,7 @@ pub(super) async fn order(
         retry_of: None,
         start_at: now.plus(wish.delay_secs * SECOND),
         adaptive: None,
+        callback_url: wish.callback_url,
     };
     let (completion, adaptive) = (wish.completion, wish.adaptive);
     let submit = Submit { task, completion, adaptive, idempotency, nonce };
@@ -157,10 +158,11 @@ pub(super) struct Wish {
     pub(super) min_responses: u16,
     pub(super) delay_secs: i64,
     pub(super) deadline_secs: i64,
+    pub(super) callback_url: Option<String>,
 }
 
 impl Wish {
-    pub(super) fn read(mut fields: Fields, kind: &TaskKind) -> ApiResult<Self> {
+    pub(super) fn read(web: &Web, mut fields: Fields, kind: &TaskKind) -> ApiResult<Self> {
         let text = match kind.input {
             Input::Text => read_text(&mut fields, "text", kind),
             Input::Audio | Input::Video | Input::Document => None,
@@ -179,8 +181,8 @@ impl Wish {
                 Some(_) => {}
             }
         }
-        if fields.take("callback_url").is_some() {
-            let reason = "is not served yet; wait with `GET /api/v1/tasks/<id>?wait=30`";
+        let callback_url = fields.text("callback_url", limits::CALLBACK_URL_BYTES_MAX);
+        if let Some(Err(reason)) = callback_url.as_deref().map(|url| web.may_tell(url)) {
             fields.complain("callback_url", reason);
         }
         let (redundancy, adaptive) = redundancy(&mut fields, kind);
@@ -201,6 +203,7 @@ impl Wish {
                 .unwrap_or(limits::MIN_RESPONSES),
             delay_secs: fields.integer("delay_secs", 0, max).unwrap_or(0),
             deadline_secs: fields.integer("deadline_secs", min, max).unwrap_or(kind.deadline_secs),
+            callback_url,
         };
         fields.done()?;
         Ok(wish)
@@ -322,7 +325,7 @@ pub(super) fn idempotency_key(request: &HttpRequest) -> ApiResult<Option<String>
 /// A hash of what the request means; not of its bytes, since multipart boundaries differ from try
 /// to try.
 fn meaning(kind: &TaskKind, wish: &Wish, input_hash: &str) -> Hash {
-    let meaning = json!([
+    let mut meaning = json!([
         kind.name,
         input_hash,
         wish.source_language,
@@ -337,6 +340,9 @@ fn meaning(kind: &TaskKind, wish: &Wish, input_hash: &str) -> Hash {
         wish.min_responses,
         wish.delay_secs,
     ]);
+    if let (Value::Array(parts), Some(url)) = (&mut meaning, &wish.callback_url) {
+        parts.push(url.as_str().into());
+    }
     Sha256::digest(meaning.to_string()).into()
 }
 

@@ -32,7 +32,7 @@ pub(super) fn number(name: &str, text: Option<&str>, min: i64, max: i64) -> ApiR
     }
 }
 
-async fn own(web: &Web, caller: &ClientCaller, id: &str) -> ApiResult<TaskRecord> {
+pub(super) async fn own(web: &Web, caller: &ClientCaller, id: &str) -> ApiResult<TaskRecord> {
     let record = web.store.task(task_id(id)?).await?;
     let own = record.filter(|record| caller.sees(&record.task.owner));
     own.ok_or_else(|| ApiError::not_found("task"))

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Made, Tables};
 use crate::domain::task::TaskState;
 use crate::domain::units::{Millis, Score};
-use crate::store::{SlotRow, TaskInput, TaskRecord};
+use crate::store::{DeliveryRow, SlotRow, TaskInput, TaskRecord};
 
 /// Rows by table, each one line of `column=value` in the order of the columns, sorted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -116,6 +116,12 @@ impl Tables {
         dump.table("evaluation", self.evaluation_lines());
         dump.table("score", self.score_lines());
         dump.table("report", self.report_lines());
+        dump.table("webhook", self.webhook_lines());
+        dump.table("delivery", self.deliveries.values().map(delivery_line).collect());
+        let secrets = self.callback_secrets.values();
+        let secrets =
+            secrets.map(|r| line!(owner = r.owner, secret = r.secret, created_at = r.created_at));
+        dump.table("callback_secret", secrets.collect());
         self.dump_records(&mut dump);
         self.dump_history(&mut dump);
         dump
@@ -192,6 +198,24 @@ impl Tables {
             )
         };
         self.scores.values().map(line).collect()
+    }
+
+    fn webhook_lines(&self) -> Vec<String> {
+        let line = |row: &crate::store::WebhookRow| {
+            line!(
+                id = row.id.0,
+                owner = row.owner,
+                url = row.url,
+                events = row.events,
+                secret = row.secret,
+                old_secret = row.old_secret,
+                old_until = row.old_until,
+                created_at = row.created_at,
+                disabled_at = row.disabled_at,
+                disabled_reason = row.disabled_reason,
+            )
+        };
+        self.webhooks.values().map(line).collect()
     }
 
     fn report_lines(&self) -> Vec<String> {
@@ -342,6 +366,7 @@ fn task_line(record: &TaskRecord) -> String {
         start_at = task.start_at,
         adaptive_slots = task.adaptive.map(|to| to.slots),
         adaptive_enough = task.adaptive.map(|to| to.enough),
+        callback_url = task.callback_url,
         first_response_at = record.first_response_at,
         finished_at = record.finished_at,
         best_slot = record.best_slot,
@@ -380,4 +405,28 @@ fn attempt_lines(task: &TaskRecord) -> impl Iterator<Item = String> {
             ended_at = row.ended_at,
         )
     })
+}
+
+fn delivery_line(row: &DeliveryRow) -> String {
+    let tried = row.tried.as_ref();
+    line!(
+        id = row.id.0,
+        owner = row.owner,
+        lane = row.lane,
+        event = row.event.as_str(),
+        status = row.status.as_str(),
+        webhook_id = row.webhook.map(|id| id.0),
+        url = row.url,
+        task_id = row.task.0,
+        responses = row.responses,
+        created_at = row.created_at,
+        attempts = row.attempts,
+        next_at = row.next_at,
+        delivered_at = row.delivered_at,
+        given_up_at = row.given_up_at,
+        tried_at = tried.map(|tried| tried.at),
+        last_status = tried.and_then(|tried| tried.status),
+        last_error = tried.and_then(|tried| tried.error.as_ref()),
+        last_answer = tried.and_then(|tried| tried.answer.as_ref()),
+    )
 }

@@ -10,6 +10,7 @@ use crate::domain::lease::{AfterLoss, LeasePolicy, LossReason};
 use crate::domain::miner::Record;
 use crate::domain::task::{self, SlotState, Tally, TaskState};
 use crate::domain::units::Millis;
+use crate::domain::webhook::EventType;
 use crate::store::*;
 
 impl Tables {
@@ -210,6 +211,9 @@ impl Tables {
             if let Some(slot) = slot_of(&mut self.tasks, id, slot) {
                 (slot.state, slot.expires_at) = (SlotState::Superseded, None);
             }
+        }
+        if let Some(event) = EventType::of(state) {
+            self.tell(id, event, state, now);
         }
         let standing = self.tasks.get(&id).map_or_else(nothing, standing);
         Standing { freed, ..standing }

@@ -6,6 +6,7 @@ use super::Tables;
 use crate::domain::evaluation::{self, Inadmissible};
 use crate::domain::task::TaskState;
 use crate::domain::units::DAY;
+use crate::domain::webhook::EventType;
 use crate::store::judge::{answer_of, asked, judgement_of, merged, score_and_reward};
 use crate::store::*;
 
@@ -53,6 +54,7 @@ impl Tables {
         (task.state, task.best_slot) = (TaskState::Approved, best_slot);
         let (state, scores) = (task.state, merged(command, &task.task.kind, &answers, &scored));
         scores.iter().cloned().for_each(|score| self.put_score(score));
+        self.tell(command.task, EventType::Approved, state, command.now);
         Evaluated::Accepted { recorded, duplicates, state, scores, best_slot }
     }
 

@@ -7,6 +7,7 @@ use super::{Made, Tables};
 use crate::domain::ids::{LeaseToken, TaskId};
 use crate::domain::task::{SlotState, TaskState};
 use crate::domain::units::Millis;
+use crate::domain::webhook::EventType;
 use crate::store::*;
 
 /// A slot, by its key.
@@ -174,6 +175,9 @@ impl Tables {
         let mut standing = self.settle(token.task, now);
         standing.freed.extend(peer.and_then(|peer| self.end_peer(token.task, peer, now)));
         standing.freed.sort_unstable();
+        if standing.answered == 1 {
+            self.tell(token.task, EventType::FirstResponse, standing.state, now);
+        }
         Responded::Accepted { elapsed_millis, standing }
     }
 

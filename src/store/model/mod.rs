@@ -12,6 +12,7 @@ mod history;
 mod lease;
 mod reads;
 mod records;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -45,6 +46,10 @@ struct Tables {
     scores: BTreeMap<(TaskId, u16), ScoreRow>,
     score_days: BTreeMap<(RegistrationId, String, i64), ScoreSum>,
     archive: BTreeMap<TaskId, ArchivedTask>,
+    webhooks: BTreeMap<WebhookId, WebhookRow>,
+    callback_secrets: BTreeMap<String, CallbackSecretRow>,
+    deliveries: BTreeMap<DeliveryId, DeliveryRow>,
+    deliveries_written: u64,
     files: BTreeMap<FileId, FileRow>,
     voices: BTreeMap<VoiceId, VoiceRow>,
     keys: BTreeMap<String, KeyRow>,
@@ -179,6 +184,24 @@ impl Store for ModelStore {
     async fn revoke_key(&self, id: String, now: Millis) -> StoreResult<bool> {
         Ok(self.tables().revoke_key(&id, now))
     }
+    async fn put_webhook(&self, mut command: PutWebhook) -> StoreResult<WebhookPut> {
+        self.once(command.nonce.take(), |tables| tables.put_webhook(command))
+    }
+    async fn rotate_webhook(&self, command: RotateWebhook) -> StoreResult<bool> {
+        Ok(self.tables().rotate_webhook(command))
+    }
+    async fn delete_webhook(&self, id: WebhookId) -> StoreResult<bool> {
+        Ok(self.tables().delete_webhook(id))
+    }
+    async fn know_callback_secret(&self, secret: CallbackSecretRow) -> StoreResult<String> {
+        Ok(self.tables().know_callback_secret(secret))
+    }
+    async fn note_delivery(&self, command: NoteDelivery) -> StoreResult<bool> {
+        Ok(self.tables().note_delivery(command))
+    }
+    async fn redeliver(&self, id: DeliveryId, now: Millis) -> StoreResult<bool> {
+        Ok(self.tables().redeliver(id, now))
+    }
     async fn prune(&self, before: Prune) -> StoreResult<u64> {
         Ok(self.tables().prune(before))
     }
@@ -262,6 +285,30 @@ impl Store for ModelStore {
         signed_order: i64,
     ) -> StoreResult<Vec<ReportRow>> {
         Ok(self.tables().reports_at(validator, signed_order))
+    }
+    async fn webhooks(&self, owner: Option<String>, limit: u64) -> StoreResult<Vec<WebhookRow>> {
+        Ok(self.tables().webhooks_of(owner.as_deref(), limit))
+    }
+    async fn webhook(&self, id: WebhookId) -> StoreResult<Option<WebhookRow>> {
+        Ok(self.tables().webhooks.get(&id).cloned())
+    }
+    async fn callback_secret(&self, owner: &str) -> StoreResult<Option<String>> {
+        Ok(self.tables().callback_secrets.get(owner).map(|row| row.secret.clone()))
+    }
+    async fn deliveries(&self, page: DeliveryPage) -> StoreResult<Vec<DeliveryRow>> {
+        Ok(self.tables().deliveries_of(&page))
+    }
+    async fn delivery(&self, id: DeliveryId) -> StoreResult<Option<DeliveryRow>> {
+        Ok(self.tables().deliveries.get(&id).cloned())
+    }
+    async fn lanes(&self, after: &str, limit: u64) -> StoreResult<Vec<Lane>> {
+        Ok(self.tables().lanes(after, limit))
+    }
+    async fn due(&self, lane: &str, now: Millis, limit: u64) -> StoreResult<Vec<DeliveryRow>> {
+        Ok(self.tables().due(lane, now, limit))
+    }
+    fn deliveries_written(&self) -> u64 {
+        self.tables().deliveries_written
     }
     async fn ping(&self) -> StoreResult<()> {
         Ok(())

@@ -4,7 +4,9 @@
 use super::Tables;
 use crate::domain::ids::{Hotkey, ValidatorId};
 use crate::domain::units::Millis;
-use crate::store::{CloseRound, KeyRow, Prune, PutKindRecords, ReportRow, RoundRow, ValidatorRow};
+use crate::store::{
+    CloseRound, DeliveryRow, KeyRow, Prune, PutKindRecords, ReportRow, RoundRow, ValidatorRow,
+};
 
 impl Tables {
     /// A known hotkey keeps its id and may change its uid.
@@ -65,12 +67,16 @@ impl Tables {
     }
 
     pub(super) fn prune(&mut self, before: Prune) -> u64 {
-        let rows =
-            |t: &Self| t.replays.len() + t.idempotency.len() + t.reports.len() + t.rounds.len();
+        let rows = |t: &Self| {
+            let records = t.replays.len() + t.idempotency.len() + t.reports.len();
+            records + t.rounds.len() + t.deliveries.len()
+        };
         let had = rows(self);
         self.replays.retain(|_, seen_at| *seen_at >= before.nonces);
         self.idempotency.retain(|_, known| known.created_at >= before.idempotency);
         self.reports.retain(|_, report| report.received_at >= before.reports);
+        let kept = |row: &DeliveryRow| row.created_at >= before.deliveries || row.next_at.is_some();
+        self.deliveries.retain(|_, row| kept(row));
         self.rounds.retain(|_, round| round.closed_at >= before.reports);
         u64::try_from(had - rows(self)).unwrap_or(u64::MAX)
     }

@@ -10,6 +10,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::dialect::{Batch, Cast, statement};
+use super::outbox::Outbox;
 use super::row::{self, get, holder, small, token};
 use super::settle::{self, Ended, LostLease, Moves, Standings};
 use super::widen;
@@ -76,7 +77,11 @@ const LOSE: Batch = Batch {
 
 /// Ends these leases: slots back in the queue or given up, attempts written down, counters moved,
 /// tasks settled. Answers in the order given.
-pub(super) async fn lose(tx: &DatabaseTransaction, losses: Vec<Loss>) -> StoreResult<Vec<Lost>> {
+pub(super) async fn lose(
+    tx: &DatabaseTransaction,
+    losses: Vec<Loss>,
+    outbox: &mut Outbox,
+) -> StoreResult<Vec<Lost>> {
     let mut rows = Vec::with_capacity(losses.len());
     let peers = losses.iter().filter_map(|loss| Some((loss.live.token.task, loss.live.peer?)));
     let mut leased = widen::leased(tx, peers).await?;
@@ -126,7 +131,7 @@ pub(super) async fn lose(tx: &DatabaseTransaction, losses: Vec<Loss>) -> StoreRe
         return Err(StoreError::Unavailable("a lease changed under its lock".to_owned()));
     }
     settle::write_attempts(tx, attempts).await?;
-    let settled = settle::settle(tx, &ended, &mut moves).await?;
+    let settled = settle::settle(tx, &ended, &mut moves, outbox).await?;
     settle::write_moves(tx, moves).await?;
     let rest: BTreeSet<_> =
         lost.iter().map(|l| l.token.task).filter(|id| !settled.contains_key(id)).collect();
@@ -159,6 +164,7 @@ const FIND: Batch = Batch {
 pub(super) async fn release(
     tx: &DatabaseTransaction,
     waiting: &mut [Waiting<Release, Released>],
+    outbox: &mut Outbox,
 ) -> StoreResult<()> {
     let row = |c: &Release| {
         vec![
@@ -188,7 +194,7 @@ pub(super) async fn release(
         }
     }
     let mut lost: HashMap<_, _> =
-        lose(tx, losses).await?.into_iter().map(|lost| (lost.token, lost)).collect();
+        lose(tx, losses, outbox).await?.into_iter().map(|lost| (lost.token, lost)).collect();
     for waiting in waiting.iter_mut().filter(|w| w.is_open()) {
         if let Some(lost) = lost.remove(&waiting.command.token) {
             waiting.answer(Released::Done(lost));
@@ -201,6 +207,7 @@ pub(super) async fn release(
 pub(super) async fn sweep(
     tx: &DatabaseTransaction,
     waiting: &mut [Waiting<Sweep, Swept>],
+    outbox: &mut Outbox,
 ) -> StoreResult<()> {
     for waiting in waiting {
         let Sweep { now, policy, rows_max } = waiting.command;
@@ -216,9 +223,9 @@ pub(super) async fn sweep(
             let reason = if offered { LossReason::OfferExpired } else { LossReason::RunExpired };
             losses.push(Loss { live, reason, policy, now });
         }
-        let mut lost = lose(tx, losses).await?;
+        let mut lost = lose(tx, losses, outbox).await?;
         lost.sort_by_key(|lost| lost.token);
-        let overdue = overdue(tx, now, limit).await?;
+        let overdue = overdue(tx, now, limit, outbox).await?;
         waiting.answer(Swept { lost, overdue });
     }
     Ok(())
@@ -228,11 +235,17 @@ pub(super) async fn sweep(
 const END_LATE: &str = "UPDATE task SET \
     state = CASE WHEN answered >= min_responses THEN 'done' ELSE 'expired' END, finished_at = $1 \
     WHERE state = 'open' AND id IN (SELECT id FROM task WHERE finished_at IS NULL AND deadline <= $1 \
-    ORDER BY deadline, id LIMIT $2) RETURNING id, state, answered, failed, slots";
+    ORDER BY deadline, id LIMIT $2) RETURNING id, state, answered, failed, slots, owner, \
+    callback_url";
 
-async fn overdue(tx: &DatabaseTransaction, now: Millis, limit: i64) -> StoreResult<Vec<Overdue>> {
+async fn overdue(
+    tx: &DatabaseTransaction,
+    now: Millis,
+    limit: i64,
+    outbox: &mut Outbox,
+) -> StoreResult<Vec<Overdue>> {
     let rows = tx.query_all_raw(statement(tx, END_LATE, [now.0.into(), limit.into()])).await?;
-    end_tasks(tx, rows, now).await.map(|standings| {
+    end_tasks(tx, rows, now, outbox).await.map(|standings| {
         let mut overdue: Vec<_> =
             standings.into_iter().map(|(task, standing)| Overdue { task, standing }).collect();
         overdue.sort_by_key(|overdue| overdue.task);
@@ -245,10 +258,12 @@ async fn end_tasks(
     tx: &DatabaseTransaction,
     rows: Vec<QueryResult>,
     now: Millis,
+    outbox: &mut Outbox,
 ) -> StoreResult<Standings> {
     let mut standings = Standings::new();
     for row in rows {
         let (id, standing, _) = settle::read_standing(&row)?;
+        outbox.settled(&row, id, &standing, 0, now)?;
         standings.insert(id, standing);
     }
     let over = standings.keys().map(|&id| (id, now)).collect();
@@ -259,18 +274,20 @@ async fn end_tasks(
 }
 
 const CANCEL: &str = "UPDATE task SET state = 'cancelled', finished_at = $1 \
-    WHERE id = $2 AND owner = $3 AND state = 'open' RETURNING id, state, answered, failed, slots";
+    WHERE id = $2 AND owner = $3 AND state = 'open' \
+    RETURNING id, state, answered, failed, slots, owner, callback_url";
 
 /// Takes tasks back. Cancelling what is cancelled is no error.
 pub(super) async fn cancel(
     tx: &DatabaseTransaction,
     waiting: &mut [Waiting<Cancel, Cancelled>],
+    outbox: &mut Outbox,
 ) -> StoreResult<()> {
     for waiting in waiting {
         let Cancel { task, owner, now } = waiting.command.clone();
         let values = [now.0.into(), task.0.into(), owner.clone().into()];
         let rows = tx.query_all_raw(statement(tx, CANCEL, values)).await?;
-        if let Some(standing) = end_tasks(tx, rows, now).await?.remove(&task) {
+        if let Some(standing) = end_tasks(tx, rows, now, outbox).await?.remove(&task) {
             waiting.answer(Cancelled::Done(standing));
             continue;
         }

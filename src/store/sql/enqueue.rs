@@ -103,15 +103,16 @@ const INSERT_TASK: Batch = Batch {
         ("start_at", Cast::Big),
         ("adaptive_slots", Cast::Int),
         ("adaptive_enough", Cast::Int),
+        ("callback_url", Cast::Text),
     ],
     body: "INSERT INTO task (id, owner, kind, state, priority, slots, enough, min_responses, \
            answered, failed, source_language, target_language, model_id, voice_name, input_text, \
            input_file, run_millis, created_at, deadline, retry_of, start_at, adaptive_slots, \
-           adaptive_enough) \
+           adaptive_enough, callback_url) \
            SELECT id, owner, kind, 'open', priority, slots, enough, min_responses, 0, 0, \
            source_language, target_language, model_id, voice_name, input_text, input_file, \
            run_millis, created_at, deadline, retry_of, start_at, adaptive_slots, \
-           adaptive_enough FROM v",
+           adaptive_enough, callback_url FROM v",
 };
 
 fn task_row(task: &NewTask) -> Vec<Value> {
@@ -140,6 +141,7 @@ fn task_row(task: &NewTask) -> Vec<Value> {
         task.start_at.0.into(),
         task.adaptive.map(|to| i32::from(to.slots)).into(),
         task.adaptive.map(|to| i32::from(to.enough)).into(),
+        task.callback_url.clone().into(),
     ]
 }
 

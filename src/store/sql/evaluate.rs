@@ -7,6 +7,7 @@ use sea_orm::{DatabaseTransaction, EntityTrait, Set};
 use uuid::Uuid;
 
 use super::dialect::{Batch, Cast, chunks};
+use super::outbox::Outbox;
 use super::row::{get, small, text};
 use super::writer::Waiting;
 use crate::domain::evaluation::{self, Answer, Inadmissible, Judgement};
@@ -18,7 +19,8 @@ use crate::store::{Evaluate, Evaluated, ScoreRow, StoreResult};
 
 const TASKS: Batch = Batch {
     columns: &[("id", Cast::Uuid)],
-    body: "SELECT task.id, task.kind, task.state, task.best_slot FROM task JOIN v ON v.id = task.id",
+    body: "SELECT task.id, task.kind, task.state, task.best_slot, task.owner, task.answered \
+           FROM task JOIN v ON v.id = task.id",
 };
 
 const ANSWERS: Batch = Batch {
@@ -37,6 +39,8 @@ const JUDGEMENTS: Batch = Batch {
 struct Case {
     kind: String,
     state: TaskState,
+    owner: String,
+    answered: u16,
     best_slot: Option<u16>,
     answers: Vec<Answer>,
     judgements: Vec<Judgement>,
@@ -46,6 +50,7 @@ struct Case {
 pub(super) async fn run(
     tx: &DatabaseTransaction,
     waiting: &mut [Waiting<Evaluate, Evaluated>],
+    outbox: &mut Outbox,
 ) -> StoreResult<()> {
     let ids: Vec<_> = waiting.iter().filter(|w| w.is_open()).map(|w| w.command.task).collect();
     if ids.is_empty() {
@@ -55,12 +60,15 @@ pub(super) async fn run(
     let (mut rows, mut approved, mut scores) = (Vec::new(), Vec::new(), Vec::new());
     for waiting in waiting.iter_mut().filter(|w| w.is_open()) {
         let case = cases.remove(&waiting.command.task);
-        let was_done = case.as_ref().is_some_and(|case| case.state == TaskState::Done);
+        let done = case.as_ref().filter(|case| case.state == TaskState::Done);
+        let told = done.map(|case| (case.owner.clone(), case.answered));
         let answer = judge(&waiting.command, case, &mut rows);
         if let Evaluated::Accepted { scores: new, best_slot, state, .. } = &answer
-            && was_done
             && *state == TaskState::Approved
+            && let Some((owner, answered)) = told
         {
+            let Evaluate { task, now, .. } = waiting.command;
+            outbox.approved(task, &owner, answered, now);
             let best_slot = best_slot.map(i32::from);
             approved.push(vec![waiting.command.task.0.into(), best_slot.into()]);
             scores.extend(new.iter().cloned());
@@ -83,6 +91,8 @@ async fn cases(tx: &DatabaseTransaction, ids: &[TaskId]) -> StoreResult<HashMap<
             kind: get(&row, 1)?,
             state: text("task state", &get::<String>(&row, 2)?)?,
             best_slot: best_slot.map(|slot| small("best_slot", slot)).transpose()?,
+            owner: get(&row, 4)?,
+            answered: small("answered", get(&row, 5)?)?,
             answers: Vec::new(),
             judgements: Vec::new(),
         };
@@ -117,7 +127,7 @@ fn judge(
     case: Option<Case>,
     rows: &mut Vec<e::evaluation::ActiveModel>,
 ) -> Evaluated {
-    let Some(Case { kind, state, best_slot, answers, mut judgements }) = case else {
+    let Some(Case { kind, state, best_slot, answers, mut judgements, .. }) = case else {
         return Evaluated::NotFound;
     };
     if !matches!(state, TaskState::Done | TaskState::Approved) {

@@ -14,6 +14,7 @@ mod history;
 mod idempotency;
 mod lease;
 mod nonce;
+mod outbox;
 mod reads;
 mod records;
 mod register;
@@ -21,6 +22,7 @@ mod respond;
 mod row;
 mod settle;
 mod voices;
+mod webhook;
 mod widen;
 mod writer;
 
@@ -33,7 +35,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait};
 use tokio::sync::oneshot;
 
 pub use connect::Location;
-use writer::{RevokeKey, Writer};
+use writer::{DeleteWebhook, Redeliver, RevokeKey, Writer};
 
 use super::*;
 
@@ -41,6 +43,7 @@ use super::*;
 pub struct SqlStore {
     readers: DatabaseConnection,
     writer: Mutex<Option<Writer>>,
+    known: outbox::Known,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
     // Dropped last: only then may another process come.
     lock: Mutex<Option<connect::Lock>>,
@@ -55,7 +58,8 @@ impl SqlStore {
         let lock = location.lock().await?;
         let (writer, jobs) = Writer::new();
         let (ready, opened) = oneshot::channel();
-        let at = location.clone();
+        let (at, known) = (location.clone(), outbox::Known::default());
+        let own = known.clone();
         let run = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let Ok(runtime) = runtime else { return };
@@ -67,7 +71,7 @@ impl SqlStore {
                 match opened.await {
                     Ok(db) => {
                         ready.send(Ok(())).ok();
-                        writer::run(db, jobs).await;
+                        writer::run(db, jobs, own).await;
                     }
                     Err(error) => {
                         ready.send(Err(error)).ok();
@@ -78,9 +82,14 @@ impl SqlStore {
         let spawned = thread::Builder::new().name("pithead-writer".to_owned()).spawn(run);
         let thread = spawned.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         opened.await.map_err(|_| StoreError::Closed)??;
+        let readers = location.readers().await?;
+        if webhook::any(&readers).await? {
+            known.there_may_be_webhooks();
+        }
         Ok(Self {
-            readers: location.readers().await?,
+            readers,
             writer: Mutex::new(Some(writer)),
+            known,
             thread: Mutex::new(Some(thread)),
             lock: Mutex::new(Some(lock)),
         })
@@ -95,6 +104,7 @@ impl SqlStore {
         Ok(Self {
             readers: location.readers().await?,
             writer: Mutex::new(None),
+            known: outbox::Known::default(),
             thread: Mutex::new(None),
             lock: Mutex::new(None),
         })
@@ -225,6 +235,26 @@ impl Store for SqlStore {
     async fn revoke_key(&self, id: String, now: Millis) -> StoreResult<bool> {
         self.commit(RevokeKey(id, now)).await
     }
+    async fn put_webhook(&self, command: PutWebhook) -> StoreResult<WebhookPut> {
+        self.commit(command).await
+    }
+    async fn rotate_webhook(&self, command: RotateWebhook) -> StoreResult<bool> {
+        self.commit(command).await
+    }
+    async fn delete_webhook(&self, id: WebhookId) -> StoreResult<bool> {
+        self.commit(DeleteWebhook(id)).await
+    }
+    async fn know_callback_secret(&self, secret: CallbackSecretRow) -> StoreResult<String> {
+        self.commit(secret).await
+    }
+    async fn note_delivery(&self, command: NoteDelivery) -> StoreResult<bool> {
+        self.commit(command).await
+    }
+    async fn redeliver(&self, id: DeliveryId, now: Millis) -> StoreResult<bool> {
+        let known = self.commit(Redeliver(id, now)).await?;
+        self.known.count(known.into());
+        Ok(known)
+    }
     async fn prune(&self, before: Prune) -> StoreResult<u64> {
         if !reads::anything_old(&self.readers, before).await? {
             return Ok(0);
@@ -321,6 +351,31 @@ impl Store for SqlStore {
         signed_order: i64,
     ) -> StoreResult<Vec<ReportRow>> {
         reads::reports_at(&self.readers, validator, signed_order).await
+    }
+    async fn webhooks(&self, owner: Option<String>, limit: u64) -> StoreResult<Vec<WebhookRow>> {
+        webhook::webhooks(&self.readers, owner, limit).await
+    }
+    async fn webhook(&self, id: WebhookId) -> StoreResult<Option<WebhookRow>> {
+        webhook::webhook(&self.readers, id).await
+    }
+    async fn callback_secret(&self, owner: &str) -> StoreResult<Option<String>> {
+        let found = e::callback_secret::Entity::find_by_id(owner).one(&self.readers).await?;
+        Ok(found.map(|row| row.secret))
+    }
+    async fn deliveries(&self, page: DeliveryPage) -> StoreResult<Vec<DeliveryRow>> {
+        webhook::deliveries(&self.readers, page).await
+    }
+    async fn delivery(&self, id: DeliveryId) -> StoreResult<Option<DeliveryRow>> {
+        webhook::delivery(&self.readers, id).await
+    }
+    async fn lanes(&self, after: &str, limit: u64) -> StoreResult<Vec<Lane>> {
+        webhook::lanes(&self.readers, after, limit).await
+    }
+    async fn due(&self, lane: &str, now: Millis, limit: u64) -> StoreResult<Vec<DeliveryRow>> {
+        webhook::due(&self.readers, lane, now, limit).await
+    }
+    fn deliveries_written(&self) -> u64 {
+        self.known.written()
     }
     async fn ping(&self) -> StoreResult<()> {
         Ok(self.readers.execute_unprepared("SELECT 1").await.map(|_| ())?)

@@ -241,6 +241,11 @@ pub(super) async fn anything_old(db: &DatabaseConnection, prune: Prune) -> Store
         ),
         ("SELECT 1 FROM report WHERE received_at < $1 ORDER BY received_at LIMIT 1", prune.reports),
         ("SELECT 1 FROM round WHERE closed_at < $1 ORDER BY closed_at LIMIT 1", prune.reports),
+        (
+            "SELECT 1 FROM delivery WHERE created_at < $1 AND next_at IS NULL \
+             ORDER BY created_at LIMIT 1",
+            prune.deliveries,
+        ),
     ] {
         if db.query_one_raw(statement(db, text, [before.0.into()])).await?.is_some() {
             return Ok(true);

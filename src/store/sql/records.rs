@@ -203,7 +203,7 @@ pub(super) async fn prune(
     waiting: &mut [Waiting<Prune, u64>],
 ) -> StoreResult<()> {
     for waiting in waiting {
-        let Prune { nonces, idempotency, reports } = waiting.command;
+        let Prune { nonces, idempotency, reports, deliveries } = waiting.command;
         let mut gone = 0;
         let old = e::replay::Column::SeenAt.lt(nonces.0);
         gone += e::replay::Entity::delete_many().filter(old).exec(tx).await?.rows_affected;
@@ -213,6 +213,14 @@ pub(super) async fn prune(
         gone += e::report::Entity::delete_many().filter(old).exec(tx).await?.rows_affected;
         let old = e::round::Column::ClosedAt.lt(reports.0);
         gone += e::round::Entity::delete_many().filter(old).exec(tx).await?.rows_affected;
+        let old = e::delivery::Column::CreatedAt.lt(deliveries.0);
+        let over = e::delivery::Column::NextAt.is_null();
+        gone += e::delivery::Entity::delete_many()
+            .filter(old)
+            .filter(over)
+            .exec(tx)
+            .await?
+            .rows_affected;
         waiting.answer(gone);
     }
     Ok(())

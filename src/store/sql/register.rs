@@ -8,6 +8,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, Qu
 
 use super::dialect::{chunks, statement};
 use super::end::{LIVE_COLUMNS, Loss, lose, read_live};
+use super::outbox::Outbox;
 use super::row;
 use super::writer::Waiting;
 use crate::domain::ids::RegistrationId;
@@ -27,6 +28,7 @@ fn place(command: &Register) -> Place {
 pub(super) async fn run(
     tx: &DatabaseTransaction,
     waiting: &mut [Waiting<Register, Registered>],
+    outbox: &mut Outbox,
 ) -> StoreResult<()> {
     let mut open = open_ones(tx, waiting).await?;
     let mut ended = HashMap::new();
@@ -43,7 +45,7 @@ pub(super) async fn run(
                 continue;
             }
             let id = RegistrationId(open.id);
-            end = (vec![id], close(tx, id, &command).await?);
+            end = (vec![id], close(tx, id, &command, outbox).await?);
         }
         ended.insert(place(&command), end);
         fresh.push(fresh_row(&command));
@@ -104,6 +106,7 @@ async fn close(
     tx: &DatabaseTransaction,
     id: RegistrationId,
     command: &Register,
+    outbox: &mut Outbox,
 ) -> StoreResult<Vec<Lost>> {
     // Closings are rare, and live leases are few: a look through their index will do.
     let held = format!(
@@ -116,7 +119,7 @@ async fn close(
         let (policy, now) = (command.policy, command.now);
         losses.push(Loss { live, reason: LossReason::Retired, policy, now });
     }
-    let lost = lose(tx, losses).await?;
+    let lost = lose(tx, losses, outbox).await?;
     let change = e::registration::ActiveModel {
         id: Set(id.0),
         closed_at: Set(Some(command.now.0)),

@@ -6,6 +6,7 @@ use sea_orm::{DatabaseTransaction, Value};
 use uuid::Uuid;
 
 use super::dialect::{Batch, Cast};
+use super::outbox::Outbox;
 use super::row::{get, small, text, token};
 use super::settle::{self, Ended, Moves};
 use super::widen;
@@ -37,6 +38,7 @@ const FIND: Batch = Batch {
 pub(super) async fn run(
     tx: &DatabaseTransaction,
     waiting: &mut [Waiting<Respond, Responded>],
+    outbox: &mut Outbox,
 ) -> StoreResult<()> {
     let row = |c: &Respond| {
         vec![
@@ -74,7 +76,7 @@ pub(super) async fn run(
         }
     }
     INSERT.run(tx, rows).await?;
-    let mut standings = settle::settle(tx, &ended, &mut moves).await?;
+    let mut standings = settle::settle(tx, &ended, &mut moves, outbox).await?;
     widen::end_peers(tx, peers, &mut standings, &mut moves).await?;
     settle::write_moves(tx, moves).await?;
     for waiting in waiting.iter_mut().filter(|w| w.is_open()) {

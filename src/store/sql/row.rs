@@ -8,15 +8,16 @@ use sea_orm::{DbErr, QueryResult, TryGetable};
 use uuid::Uuid;
 
 use crate::domain::ids::{
-    FileId, Hotkey, LeaseToken, MinerUid, RegistrationId, ReportId, TaskId, ValidatorId,
+    DeliveryId, FileId, Hotkey, LeaseToken, MinerUid, RegistrationId, ReportId, TaskId,
+    ValidatorId, WebhookId,
 };
 use crate::domain::lease::HolderKind;
 use crate::domain::miner::Record;
 use crate::domain::units::{Millis, Score};
 use crate::store::{
-    AttemptRow, EvaluationRow, FileRow, Hash, Holder, KeyRow, KindRecordRow, NewTask,
+    AttemptRow, DeliveryRow, EvaluationRow, FileRow, Hash, Holder, KeyRow, KindRecordRow, NewTask,
     RegistrationRow, Replication, ReportRow, ResponseRow, RoundRow, SlotRow, StoreError,
-    StoreResult, TaskInput, TaskRecord, ValidatorRow, VerdictRow,
+    StoreResult, TaskInput, TaskRecord, Tried, ValidatorRow, VerdictRow, WebhookRow,
 };
 
 /// A database error on a path where nothing can have been committed.
@@ -150,6 +151,7 @@ pub(super) fn task(row: e::task::Model) -> StoreResult<TaskRecord> {
             start_at: Millis(row.start_at.unwrap_or(row.created_at)),
             adaptive,
             retry_of: row.retry_of.map(TaskId),
+            callback_url: row.callback_url,
         },
     })
 }
@@ -253,5 +255,43 @@ pub(super) fn key(row: e::api_key::Model) -> StoreResult<KeyRow> {
         created_at: Millis(row.created_at),
         expires_at: row.expires_at.map(Millis),
         revoked_at: row.revoked_at.map(Millis),
+    })
+}
+
+pub(super) fn webhook(row: e::webhook::Model) -> WebhookRow {
+    WebhookRow {
+        id: WebhookId(row.id),
+        owner: row.owner,
+        url: row.url,
+        events: row.events,
+        secret: row.secret,
+        old_secret: row.old_secret,
+        old_until: row.old_until.map(Millis),
+        created_at: Millis(row.created_at),
+        disabled_at: row.disabled_at.map(Millis),
+        disabled_reason: row.disabled_reason,
+    }
+}
+
+pub(super) fn delivery(row: e::delivery::Model) -> StoreResult<DeliveryRow> {
+    let status = row.last_status.map(|status| small("last_status", status)).transpose()?;
+    let (error, answer) = (row.last_error, row.last_answer);
+    let tried = row.tried_at.map(|at| Tried { at: Millis(at), status, error, answer });
+    Ok(DeliveryRow {
+        id: DeliveryId(row.id),
+        owner: row.owner,
+        lane: row.lane,
+        event: text("event", &row.event)?,
+        status: text("status", &row.status)?,
+        webhook: row.webhook_id.map(WebhookId),
+        url: row.url,
+        task: TaskId(row.task_id),
+        responses: small("responses", row.responses)?,
+        created_at: Millis(row.created_at),
+        attempts: small("attempts", row.attempts)?,
+        next_at: row.next_at.map(Millis),
+        delivered_at: row.delivered_at.map(Millis),
+        given_up_at: row.given_up_at.map(Millis),
+        tried,
     })
 }

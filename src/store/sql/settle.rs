@@ -8,6 +8,7 @@ use sea_orm::{DatabaseTransaction, EntityTrait, Set};
 use uuid::Uuid;
 
 use super::dialect::{Batch, Cast, chunks};
+use super::outbox::Outbox;
 use super::row::{get, holder, small, text, token};
 use crate::domain::ids::{LeaseToken, TaskId};
 use crate::domain::lease::LossReason;
@@ -67,7 +68,8 @@ const SETTLE: Batch = Batch {
                OR task.answered + v.answered + task.failed + v.failed >= task.slots \
              THEN v.now ELSE NULL END \
            FROM v WHERE task.id = v.id AND task.state = 'open' \
-           RETURNING task.id, task.state, task.answered, task.failed, task.slots",
+           RETURNING task.id, task.state, task.answered, task.failed, task.slots, task.owner, \
+           task.callback_url",
 };
 
 const STANDING: Batch = Batch {
@@ -85,6 +87,7 @@ pub(super) async fn settle(
     tx: &DatabaseTransaction,
     ended: &BTreeMap<TaskId, Ended>,
     moves: &mut Moves,
+    outbox: &mut Outbox,
 ) -> StoreResult<Standings> {
     let row = |(id, ended): (&TaskId, &Ended)| {
         vec![id.0.into(), ended.answered.into(), ended.failed.into(), ended.now.0.into()]
@@ -93,8 +96,10 @@ pub(super) async fn settle(
     let mut over = Vec::new();
     for row in SETTLE.run(tx, ended.iter().map(row).collect()).await? {
         let (id, standing, unfinished) = read_standing(&row)?;
+        let Ended { answered, now, .. } = ended.get(&id).copied().unwrap_or_default();
+        outbox.settled(&row, id, &standing, answered, now)?;
         if standing.state.ended() && unfinished {
-            over.push((id, ended.get(&id).map_or(Millis(0), |ended| ended.now)));
+            over.push((id, now));
         }
         standings.insert(id, standing);
     }

@@ -15,10 +15,12 @@ use sea_orm::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+use super::outbox::Known;
 use super::{
-    end, enqueue, evaluate, files, history, lease, nonce, records, register, respond, voices, widen,
+    end, enqueue, evaluate, files, history, lease, nonce, records, register, respond, voices,
+    webhook, widen,
 };
-use crate::domain::ids::{MinerUid, TaskId, ValidatorId};
+use crate::domain::ids::{DeliveryId, MinerUid, TaskId, ValidatorId, WebhookId};
 use crate::domain::limits::{BATCH_COMMANDS_MAX, WRITER_QUEUE_MAX};
 use crate::domain::units::Millis;
 use crate::store::*;
@@ -149,6 +151,14 @@ fn file_key(command: &PutFile) -> Key {
 #[derive(Debug, Clone)]
 pub(super) struct RevokeKey(pub(super) String, pub(super) Millis);
 
+/// An endpoint to forget.
+#[derive(Debug, Clone)]
+pub(super) struct DeleteWebhook(pub(super) WebhookId);
+
+/// A delivery to try from the beginning.
+#[derive(Debug, Clone)]
+pub(super) struct Redeliver(pub(super) DeliveryId, pub(super) Millis);
+
 jobs! {
     enqueues: Enqueue(Enqueue) -> Enqueued, enqueue_key;
     widens: Widen(Widen) -> bool, |c: &Widen| Key::Task(c.task);
@@ -172,6 +182,12 @@ jobs! {
     voices_gone: DeleteVoice(DeleteVoice) -> bool, |c: &DeleteVoice| Key::Holder(c.id.0);
     keys: PutKey(KeyRow) -> (), |_: &KeyRow| Key::All;
     revocations: RevokeKey(RevokeKey) -> bool, |_: &RevokeKey| Key::All;
+    webhooks: PutWebhook(PutWebhook) -> WebhookPut, |_: &PutWebhook| Key::All;
+    rotations: RotateWebhook(RotateWebhook) -> bool, |c: &RotateWebhook| Key::Holder(c.id.0);
+    deletions: DeleteWebhook(DeleteWebhook) -> bool, |c: &DeleteWebhook| Key::Holder(c.0.0);
+    secrets: KnowSecret(CallbackSecretRow) -> String, |_: &CallbackSecretRow| Key::All;
+    notes: NoteDelivery(NoteDelivery) -> bool, |c: &NoteDelivery| Key::Holder(c.id.0);
+    redeliveries: Redeliver(Redeliver) -> bool, |c: &Redeliver| Key::Holder(c.0.0);
     sweeps: Sweep(Sweep) -> Swept, |_: &Sweep| Key::All;
     prunes: Prune(Prune) -> u64, |_: &Prune| Key::All;
     archives: Archive(Archive) -> Archived, |_: &Archive| Key::All;
@@ -199,7 +215,7 @@ impl Writer {
 }
 
 /// Runs until every door is gone and the queue is empty.
-pub(super) async fn run(db: DatabaseConnection, mut waiting: mpsc::Receiver<Job>) {
+pub(super) async fn run(db: DatabaseConnection, mut waiting: mpsc::Receiver<Job>, known: Known) {
     let mut deferred: VecDeque<Job> = VecDeque::new();
     loop {
         if deferred.is_empty() {
@@ -210,7 +226,7 @@ pub(super) async fn run(db: DatabaseConnection, mut waiting: mpsc::Receiver<Job>
         }
         let batch = gather(&mut deferred, &mut waiting);
         let (began, commands) = (Instant::now(), batch.len());
-        commit(&db, batch).await;
+        commit(&db, batch, &known).await;
         metrics::histogram!(crate::telemetry::STORE_COMMIT_SECONDS).record(began.elapsed());
         metrics::histogram!(crate::telemetry::STORE_BATCH_COMMANDS).record(commands as f64);
     }
@@ -254,9 +270,9 @@ enum Stage {
 }
 
 /// Commits the batch; when one of its statements fails, each of its commands alone.
-async fn commit(db: &DatabaseConnection, batch: Batch) {
+async fn commit(db: &DatabaseConnection, batch: Batch, known: &Known) {
     let alone = batch.len() == 1;
-    let Err(mut failed) = try_commit(db, batch, alone).await else { return };
+    let Err(mut failed) = try_commit(db, batch, alone, known).await else { return };
     let (error, commands) = (&failed.error, failed.batch.len());
     if alone || failed.stage != Stage::Statement {
         tracing::warn!(%error, commands, "a transaction failed");
@@ -273,7 +289,7 @@ async fn commit(db: &DatabaseConnection, batch: Batch) {
             single.fail_all(error);
             continue;
         }
-        if let Err(mut failed) = try_commit(db, single, true).await {
+        if let Err(mut failed) = try_commit(db, single, true, known).await {
             tracing::warn!(error = %failed.error, "a transaction failed");
             failed.batch.fail_all(&failed.error);
             gone = (failed.stage == Stage::Begin).then_some(failed.error);
@@ -285,6 +301,7 @@ async fn try_commit(
     db: &DatabaseConnection,
     mut batch: Batch,
     alone: bool,
+    known: &Known,
 ) -> Result<(), Box<Failed>> {
     let failed = |batch, error, stage| Err(Box::new(Failed { batch, error, stage }));
     let options = TransactionOptions {
@@ -295,14 +312,18 @@ async fn try_commit(
         Ok(tx) => tx,
         Err(error) => return failed(batch, row::unavailable(error), Stage::Begin),
     };
-    if let Err(error) = apply(&tx, &mut batch, alone).await {
-        if let Err(error) = tx.rollback().await {
-            tracing::warn!(%error, "a rollback failed");
+    let written = match apply(&tx, &mut batch, alone, known).await {
+        Ok(written) => written,
+        Err(error) => {
+            if let Err(error) = tx.rollback().await {
+                tracing::warn!(%error, "a rollback failed");
+            }
+            return failed(batch, error, Stage::Statement);
         }
-        return failed(batch, error, Stage::Statement);
-    }
+    };
     match tx.commit().await {
         Ok(()) => {
+            known.count(written);
             batch.answer_all();
             Ok(())
         }
@@ -310,8 +331,13 @@ async fn try_commit(
     }
 }
 
-/// Runs every type of command in its order.
-async fn apply(tx: &DatabaseTransaction, batch: &mut Batch, alone: bool) -> StoreResult<()> {
+/// Runs every type of command in its order; how many deliveries came of it.
+async fn apply(
+    tx: &DatabaseTransaction,
+    batch: &mut Batch,
+    alone: bool,
+    known: &Known,
+) -> StoreResult<u64> {
     nonce::take(tx, batch).await?;
     records::put_keys(tx, &mut batch.keys).await?;
     records::revoke_keys(tx, &mut batch.revocations).await?;
@@ -322,22 +348,31 @@ async fn apply(tx: &DatabaseTransaction, batch: &mut Batch, alone: bool) -> Stor
     records::put_reports(tx, &mut batch.reports).await?;
     records::close_rounds(tx, &mut batch.rounds).await?;
     records::put_kind_records(tx, &mut batch.kind_records).await?;
+    webhook::put(tx, &mut batch.webhooks, known).await?;
+    webhook::rotate(tx, &mut batch.rotations).await?;
+    webhook::know_secret(tx, &mut batch.secrets).await?;
+    webhook::note(tx, &mut batch.notes).await?;
+    webhook::redeliver(tx, &mut batch.redeliveries).await?;
+    webhook::delete(tx, &mut batch.deletions).await?;
+    let mut outbox = known.outbox();
     enqueue::run(tx, &mut batch.enqueues, alone).await?;
     widen::widen(tx, &mut batch.widens).await?;
     lease::assign(tx, &mut batch.assigns, alone).await?;
     widen::hedge(tx, &mut batch.hedges).await?;
     lease::fetch(tx, &mut batch.fetches).await?;
     lease::heartbeat(tx, &mut batch.heartbeats).await?;
-    respond::run(tx, &mut batch.responds).await?;
-    end::release(tx, &mut batch.releases).await?;
-    end::cancel(tx, &mut batch.cancels).await?;
-    evaluate::run(tx, &mut batch.evaluates).await?;
-    register::run(tx, &mut batch.registers).await?;
-    end::sweep(tx, &mut batch.sweeps).await?;
+    respond::run(tx, &mut batch.responds, &mut outbox).await?;
+    end::release(tx, &mut batch.releases, &mut outbox).await?;
+    end::cancel(tx, &mut batch.cancels, &mut outbox).await?;
+    evaluate::run(tx, &mut batch.evaluates, &mut outbox).await?;
+    register::run(tx, &mut batch.registers, &mut outbox).await?;
+    end::sweep(tx, &mut batch.sweeps, &mut outbox).await?;
+    outbox.write(tx).await?;
     files::forget(tx, &mut batch.forgets).await?;
     files::unreferenced(tx, &mut batch.unreferenced).await?;
     records::prune(tx, &mut batch.prunes).await?;
-    history::archive(tx, &mut batch.archives).await
+    history::archive(tx, &mut batch.archives).await?;
+    Ok(outbox.rows)
 }
 
 impl From<DbErr> for StoreError {

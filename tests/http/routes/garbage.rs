@@ -101,10 +101,11 @@ fn submits() -> Vec<Taker> {
     ]
 }
 
-fn takers(open: &str, lease: &str, done: &str) -> Vec<Taker> {
+fn takers(open: &str, lease: &str, done: &str, webhook: &str) -> Vec<Taker> {
     let mut all = submits();
     let mut take = |by, pattern: &'static str, good, needs, fields, file| {
-        let path = pattern.replace("{id}", open);
+        let id = if pattern.contains("/webhooks/") { webhook } else { open };
+        let path = pattern.replace("{id}", id);
         all.push(Taker { by, pattern, path, good, needs, fields, file });
     };
     let sound = |name| Some(Part::file(name, "a.wav", "audio/wav", audio().leak()));
@@ -116,6 +117,13 @@ fn takers(open: &str, lease: &str, done: &str) -> Vec<Taker> {
     // Nothing of its body is read; only what failed is tried again, and that has a test of its own.
     take(By::Client, "/api/v1/tasks/{id}/retry", json!({}), &[], &[], None);
     take(By::Client, "/api/v1/tasks/batch", json!({ "tasks": [any] }), &["tasks"], &[], None);
+    // Nobody answers at such a name, and nothing expires here.
+    let url = json!({ "url": "https://receiver.invalid/", "events": ["task.expired"] });
+    let fields = &[("url", Text), ("events", Id)];
+    take(By::Client, "/api/v1/webhooks", url, &["url"], fields, None);
+    // Nothing of their bodies is read.
+    take(By::Client, "/api/v1/webhooks/{id}/rotate", json!({}), &[], &[], None);
+    take(By::Client, "/api/v1/deliveries/{id}/redeliver", json!({}), &[], &[], None);
     take(By::Client, "/api/v1/files", json!({}), &["file"], &[], sound("file"));
     let voice = json!({ "name": "of a test", "language": "en" });
     let fields = &[("name", Text), ("language", Text), ("description", Text), ("file_id", Id)];
@@ -234,6 +242,7 @@ struct Scene {
     open: String,
     done: String,
     lease: Value,
+    webhook: String,
 }
 
 impl Scene {
@@ -247,7 +256,14 @@ impl Scene {
         app.until(&done, "done").await;
         let open = app.submit_tts(&[("redundancy", "1")]).await;
         let lease = app.one_lease(&miner).await;
-        Self { app, miner, validator, open, done, lease }
+        // Made when they are first asked for.
+        for who in [Who::Bearer(&app.client), Who::Bearer(&app.admin), validator.who()] {
+            app.send(who, Call::get("/api/v1/webhooks/callback-secret")).await.ok();
+        }
+        let webhook = json!({ "url": "https://receiver.invalid/", "events": "task.expired" });
+        let made = app.as_client(Call::post("/api/v1/webhooks").json(&webhook)).await.is(201);
+        let webhook = made["id"].as_str().unwrap().to_owned();
+        Self { app, miner, validator, open, done, lease, webhook }
     }
 
     fn who(&self, by: By) -> Who<'_> {
@@ -324,7 +340,7 @@ fn routes(method: &str) -> BTreeSet<String> {
 #[tokio::test]
 async fn every_wrong_field_of_every_route_is_named_and_no_row_changes() {
     let scene = Scene::new().await;
-    let takers = takers(&scene.open, token(&scene.lease), &scene.done);
+    let takers = takers(&scene.open, token(&scene.lease), &scene.done, &scene.webhook);
     let covered: BTreeSet<_> = takers.iter().map(|taker| taker.pattern.to_owned()).collect();
     assert_eq!(covered, routes("post"), "every route that takes a body, and no other");
     let before = scene.rows_at_rest().await;
@@ -404,7 +420,9 @@ async fn every_wrong_field_of_every_route_is_named_and_no_row_changes() {
         };
         // The lease was answered a moment ago, so that it cannot be given back.
         let gone = (taker.pattern.ends_with("/release") && answer.status == 410)
-            || (taker.pattern.ends_with("/retry") && answer.status == 409);
+            || (taker.pattern.ends_with("/retry") && answer.status == 409)
+            // Nothing was delivered here.
+            || (taker.pattern.ends_with("/redeliver") && answer.status == 404);
         assert!(gone || (200..300).contains(&answer.status), "{}: {}", taker.path, answer.text());
     }
     assert!(scene.rows().await != before, "the tables show what is written");

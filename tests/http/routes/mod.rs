@@ -40,3 +40,4 @@ mod uploads;
 mod validator;
 mod validators;
 mod voices;
+mod webhooks;

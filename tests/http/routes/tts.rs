@@ -31,7 +31,7 @@ async fn every_wrong_field_is_named_and_nothing_is_queued() {
         ("completion", vec![json!("quorum:-1"), json!("quorum:99999999"), json!("FIRST")]),
         ("model_id", vec![json!("m".repeat(121)), json!(3), json!("a\u{7}b")]),
         ("voice_name", vec![json!("v".repeat(121)), json!({ "name": "anna" })]),
-        ("callback_url", vec![json!("http://127.0.0.1/x"), json!(1)]),
+        ("callback_url", vec![json!("http://127.0.0.1/x"), json!(1), json!(["x"])]),
     ]
     .into_iter()
     .flat_map(|(field, values)| values.into_iter().map(move |value| (field, value)))

@@ -37,6 +37,7 @@ pub(super) fn task(now: pithead::domain::units::Millis) -> NewTask {
         retry_of: None,
         start_at: now,
         adaptive: None,
+        callback_url: None,
     }
 }
 

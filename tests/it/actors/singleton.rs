@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pithead::app::{AppError, Server};
-use pithead::domain::ids::{FileId, Hotkey, RegistrationId, TaskId, ValidatorId, VoiceId};
+use pithead::domain::ids::{
+    DeliveryId, FileId, Hotkey, RegistrationId, TaskId, ValidatorId, VoiceId, WebhookId,
+};
 use pithead::domain::units::Millis;
 use pithead::outside::Clock;
 use pithead::store::model::ModelStore;
@@ -24,6 +26,10 @@ macro_rules! delegate {
 
             async fn sweep(&self, _: Sweep) -> StoreResult<Swept> {
                 panic!("the sweep dies, as the test wants");
+            }
+
+            fn deliveries_written(&self) -> u64 {
+                self.0.deliveries_written()
             }
 
             async fn close(&self) {
@@ -60,6 +66,12 @@ delegate! {
     voices(page: VoicePage) -> Vec<VoiceRow>;
     put_key(key: KeyRow) -> ();
     revoke_key(id: String, now: Millis) -> bool;
+    put_webhook(command: PutWebhook) -> WebhookPut;
+    rotate_webhook(command: RotateWebhook) -> bool;
+    delete_webhook(id: WebhookId) -> bool;
+    know_callback_secret(secret: CallbackSecretRow) -> String;
+    note_delivery(command: NoteDelivery) -> bool;
+    redeliver(id: DeliveryId, now: Millis) -> bool;
     prune(before: Prune) -> u64;
     archive(command: Archive) -> Archived;
     load(since: Millis) -> Loaded;
@@ -77,6 +89,13 @@ delegate! {
     registration(id: RegistrationId) -> Option<RegistrationRow>;
     rounds(up_to: i64, limit: u64) -> Vec<RoundRow>;
     reports_at(validator: &Hotkey, signed_order: i64) -> Vec<ReportRow>;
+    webhooks(owner: Option<String>, limit: u64) -> Vec<WebhookRow>;
+    webhook(id: WebhookId) -> Option<WebhookRow>;
+    callback_secret(owner: &str) -> Option<String>;
+    deliveries(page: DeliveryPage) -> Vec<DeliveryRow>;
+    delivery(id: DeliveryId) -> Option<DeliveryRow>;
+    lanes(after: &str, limit: u64) -> Vec<Lane>;
+    due(lane: &str, now: Millis, limit: u64) -> Vec<DeliveryRow>;
     ping() -> ();
 }
 

@@ -1,11 +1,12 @@
-//! Programs that nobody here wrote: the real Bittensor SDK signs, `requests` sends; and the Python
-//! of the README, run as it stands there.
+//! Programs that nobody here wrote: the real Bittensor SDK signs, `requests` sends; the Python
+//! of the README, run as it stands there; and the library that receivers of webhooks check with.
 
 mod openai;
 mod readme;
 mod s3;
 mod sdk;
 mod venv;
+mod webhooks;
 
 use std::path::Path;
 use std::process::Stdio;
@@ -40,6 +41,8 @@ impl Stage {
         let mut config = Config::default();
         config.server.listen = "127.0.0.1:0".to_owned();
         config.data_dir = folder.path().join("data");
+        config.webhooks.private_addresses = true;
+        config.webhooks.poll_millis = 20;
         config.auth.hotkeys = vec![RoleEntry {
             hotkey: addresses["validator"].as_str().unwrap().to_owned(),
             role: Role::Validator,

@@ -10,7 +10,7 @@ use super::{MINER_UID, Stage, VALIDATOR_UID, said};
 const LINES_MAX: usize = 30;
 
 /// The program whose first line is `# name`.
-fn program(name: &str) -> String {
+pub(super) fn program(name: &str) -> String {
     let readme = include_str!("../../../README.md");
     let marker = format!("```python\n# {name}\n");
     let begin = readme.find(&marker).unwrap_or_else(|| panic!("the README has no `{name}`"));
@@ -20,13 +20,13 @@ fn program(name: &str) -> String {
 
 #[test]
 fn the_readmes_python_is_short() {
-    for name in ["validator.py", "miner.py", "client.py"] {
+    for name in ["validator.py", "miner.py", "client.py", "receiver.py"] {
         let lines = program(name).lines().count();
         assert!(lines <= LINES_MAX, "{name} has {lines} lines");
     }
 }
 
-fn run(stage: &Stage, name: &str) -> Command {
+pub(super) fn run(stage: &Stage, name: &str) -> Command {
     let mut command = stage.python();
     command.arg("-c").arg(program(name)).env("ROUNDS", "1");
     command

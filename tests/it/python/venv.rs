@@ -10,6 +10,8 @@ use std::sync::OnceLock;
 const SDK: &str = "bittensor==11.3.0";
 /// The client that people have.
 const OPENAI: &str = "openai==3.54.0";
+/// The library with which receivers check signatures.
+const WEBHOOKS: &str = "standardwebhooks==1.1.0";
 
 /// What speaks S3 in tests.
 const S3: &str = "moto[server]==5.2.5";
@@ -17,7 +19,7 @@ const S3: &str = "moto[server]==5.2.5";
 /// Its interpreter, or `None` (loudly) where it cannot be made. With `CI` set that is a failure.
 pub(super) fn python() -> Option<&'static Path> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
-    PYTHON.get_or_init(|| or_say(make(&[SDK, OPENAI], &["requests"]), SDK)).as_deref()
+    PYTHON.get_or_init(|| or_say(make(&[SDK, OPENAI, WEBHOOKS], &["requests"]), SDK)).as_deref()
 }
 
 /// The same for the interpreter that has the S3 server: an environment of its own, so that neither

@@ -93,6 +93,7 @@ async fn random_commands_hit_what_is_interesting() {
         "NameTaken",
         "Full",
         "NoSample",
+        "Ok(Full)",
     ] {
         assert!(answers.contains(expected), "no answer has `{expected}`");
     }

@@ -23,6 +23,9 @@ pub(super) async fn of(store: &SqlStore) -> Dump {
     table::<e::file::Entity>(&mut dump, db).await;
     table::<e::voice::Entity>(&mut dump, db).await;
     table::<e::api_key::Entity>(&mut dump, db).await;
+    table::<e::webhook::Entity>(&mut dump, db).await;
+    table::<e::delivery::Entity>(&mut dump, db).await;
+    table::<e::callback_secret::Entity>(&mut dump, db).await;
     table::<e::replay::Entity>(&mut dump, db).await;
     table::<e::idempotency::Entity>(&mut dump, db).await;
     // Reports and minutes are compressed; what counts is what was compressed.

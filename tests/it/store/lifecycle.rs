@@ -155,7 +155,7 @@ async fn a_sweep_of_nothing_writes_nothing() {
         (log.len(), log.modified().unwrap())
     };
     let before = log();
-    let nothing = Prune { nonces: at(0), idempotency: at(0), reports: at(0) };
+    let nothing = Prune { nonces: at(0), idempotency: at(0), reports: at(0), deliveries: at(0) };
     for secs in 0..30 {
         assert_eq!(store.sweep(sweep(at(secs))).await.unwrap(), Swept::default());
         assert_eq!(store.prune(nothing).await.unwrap(), 0);

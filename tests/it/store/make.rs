@@ -2,6 +2,7 @@
 
 use pithead::domain::ids::{
     FileId, Hotkey, LeaseToken, MinerUid, RegistrationId, ReportId, TaskId, ValidatorId, VoiceId,
+    WebhookId,
 };
 use pithead::domain::lease::{LeasePolicy, LossReason};
 use pithead::domain::task::Priority;
@@ -25,6 +26,10 @@ pub(super) fn registration_id(n: u128) -> RegistrationId {
 
 pub(super) fn validator_id(n: u128) -> ValidatorId {
     ValidatorId(Uuid::from_u128(0x5a_0000 + n))
+}
+
+pub(super) fn webhook_id(n: u128) -> WebhookId {
+    WebhookId(Uuid::from_u128(0x3b_0000 + n))
 }
 
 pub(super) fn file_id(n: u128) -> FileId {
@@ -85,6 +90,7 @@ pub(super) fn task(n: u128, slots: u16) -> NewTask {
         retry_of: None,
         start_at: at(0),
         adaptive: None,
+        callback_url: None,
     }
 }
 
@@ -274,4 +280,27 @@ pub(super) fn kind_record(n: u128, kind: &str, secs: i64) -> KindRecordRow {
         body: serde_json::json!({ "answered": secs, "latency": [1, secs] }),
         updated_at: at(secs),
     }
+}
+
+/// An endpoint of `alice` that wants to hear everything; at most three of hers are taken.
+pub(super) fn webhook(n: u128) -> PutWebhook {
+    let webhook = WebhookRow {
+        id: webhook_id(n),
+        owner: "alice".to_owned(),
+        url: format!("https://endpoint{n}.example/hook"),
+        events: String::new(),
+        secret: format!("whsec_{n}"),
+        old_secret: None,
+        old_until: None,
+        created_at: at(0),
+        disabled_at: None,
+        disabled_reason: None,
+    };
+    PutWebhook { webhook, owned_max: 3, nonce: None }
+}
+
+/// How a try to deliver went that got this answer.
+pub(super) fn tried(status: u16, now: Millis) -> Tried {
+    let error = (status != 200).then(|| "refused".to_owned());
+    Tried { at: now, status: Some(status), error, answer: Some("words".to_owned()) }
 }

@@ -21,6 +21,7 @@ mod records;
 mod register;
 mod respond;
 mod sweep;
+mod telling;
 mod widen;
 
 use pithead::store::Store;

@@ -134,7 +134,7 @@ async fn rounds_are_found_newest_first(store: &dyn Store) {
     store.close_round(again).await.unwrap();
     assert_eq!(store.rounds(2, 9).await.unwrap(), [minutes(2), minutes(1)]);
     assert_eq!(store.rounds(i64::MAX, 1).await.unwrap(), [minutes(3)]);
-    let before = Prune { nonces: at(0), idempotency: at(0), reports: at(3) };
+    let before = Prune { nonces: at(0), idempotency: at(0), reports: at(3), deliveries: at(0) };
     assert_eq!(store.prune(before).await.unwrap(), 2);
     assert_eq!(store.rounds(9, 9).await.unwrap(), [minutes(3)]);
 }
@@ -305,7 +305,7 @@ async fn only_old_rows_are_forgotten(store: &dyn Store) {
         store.enqueue(Enqueue { task: new, idempotency, nonce: nonce(n) }).await.unwrap();
         store.put_report(report(n as u128, 1, n)).await.unwrap();
     }
-    let before = Prune { nonces: at(2), idempotency: at(3), reports: at(4) };
+    let before = Prune { nonces: at(2), idempotency: at(3), reports: at(4), deliveries: at(0) };
     assert_eq!(store.prune(before).await.unwrap(), 1 + 2 + 3);
     assert_eq!(store.prune(before).await.unwrap(), 0);
     assert_eq!(loaded(store, 0).await.len(), 1);

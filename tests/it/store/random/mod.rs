@@ -2,8 +2,10 @@
 //! interesting. Few tasks, few miners with little room, stale tokens, answers twice, sweeps at
 //! advancing times.
 
+mod telling;
 mod world;
 
+use pithead::domain::ids::{DeliveryId, WebhookId};
 use pithead::domain::task::TaskState;
 use pithead::domain::units::Millis;
 use pithead::store::model::ModelStore;
@@ -32,7 +34,7 @@ impl Dice {
         of.get(usize::try_from(self.below(n)).ok()?).cloned()
     }
 
-    fn small(&mut self, n: u64) -> u16 {
+    pub(super) fn small(&mut self, n: u64) -> u16 {
         u16::try_from(self.below(n)).unwrap()
     }
 }
@@ -48,6 +50,9 @@ macro_rules! commands {
             Key(KeyRow),
             Revoke(String, Millis),
             Unreferenced(Vec<String>),
+            KnowCallbackSecret(CallbackSecretRow),
+            DeleteWebhook(WebhookId),
+            Redeliver(DeliveryId, Millis),
         }
 
         impl Command {
@@ -60,6 +65,9 @@ macro_rules! commands {
                     Self::Key(row) => told(store.put_key(row).await),
                     Self::Revoke(id, now) => told(store.revoke_key(id, now).await),
                     Self::Unreferenced(names) => told(store.unreferenced(names).await),
+                    Self::KnowCallbackSecret(row) => told(store.know_callback_secret(row).await),
+                    Self::DeleteWebhook(id) => told(store.delete_webhook(id).await),
+                    Self::Redeliver(id, now) => told(store.redeliver(id, now).await),
                 }
             }
         }
@@ -84,6 +92,9 @@ commands!(
     forget_files(ForgetFiles),
     put_voice(PutVoice),
     delete_voice(DeleteVoice),
+    put_webhook(PutWebhook),
+    rotate_webhook(RotateWebhook),
+    note_delivery(NoteDelivery),
     prune(Prune),
     archive(Archive),
 );
@@ -125,6 +136,18 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
         let owner = owner.map(ToOwned::to_owned);
         text.push(told(store.voices(VoicePage { owner, after, limit }).await));
     }
+    text.push(told(store.webhooks(None, 10).await));
+    text.push(told(store.webhooks(Some("alice".to_owned()), 10).await));
+    text.push(told(store.callback_secret("alice").await));
+    for n in 0..4 {
+        text.push(told(store.webhook(webhook_id(n)).await));
+        let page = DeliveryPage { webhook: webhook_id(n), before: None, limit: 5 };
+        text.push(told(store.deliveries(page).await));
+    }
+    for lane in store.lanes("", 100).await.unwrap() {
+        text.push(told(store.due(&lane.lane, lane.next_at, 3).await));
+        text.push(format!("{lane:?}"));
+    }
     for n in 0..12 {
         text.push(told(store.responses(task_id(n)).await));
         text.push(told(store.evaluations(task_id(n)).await));
@@ -134,17 +157,27 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
     text
 }
 
+/// The first deliveries of every lane.
+async fn waiting(model: &ModelStore) -> Vec<DeliveryRow> {
+    let mut waiting = Vec::new();
+    for lane in model.lanes("", 100).await.unwrap() {
+        waiting.extend(model.due(&lane.lane, at(1_000_000), 3).await.unwrap());
+    }
+    waiting
+}
+
 /// Commands and the model's answers to them.
 pub(super) async fn sequence(
     seed: u64,
     length: usize,
     model: &ModelStore,
 ) -> Vec<(Command, String)> {
-    let mut world = World { dice: Dice(seed), secs: 0, tasks: vec![], new: 0 };
+    let mut world = World { dice: Dice(seed), secs: 0, tasks: vec![], deliveries: vec![], new: 0 };
     let mut sequence = Vec::with_capacity(length);
     for _ in 0..length {
         let page = TaskPage { owner: None, states: vec![], kind: None, before: None, limit: 12 };
         world.tasks = model.tasks(page).await.unwrap();
+        world.deliveries = waiting(model).await;
         let command = world.command();
         let answer = command.run(model).await;
         sequence.push((command, answer));

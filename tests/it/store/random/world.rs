@@ -16,6 +16,8 @@ pub(super) struct World {
     pub(super) secs: i64,
     /// The newest tasks, as they stand.
     pub(super) tasks: Vec<TaskRecord>,
+    /// Deliveries that are left to do.
+    pub(super) deliveries: Vec<DeliveryRow>,
     /// Ids given out.
     pub(super) new: u128,
 }
@@ -25,7 +27,7 @@ type Lease = (LeaseToken, Holder);
 impl World {
     pub(super) fn command(&mut self) -> Command {
         self.secs += i64::from(self.dice.small(6));
-        match self.dice.below(115) {
+        match self.dice.below(122) {
             0..12 => Command::Enqueue(self.enqueue()),
             12..31 => Command::Assign(self.assign()),
             31..32 => Command::Widen(self.widen()),
@@ -39,15 +41,16 @@ impl World {
             78..86 => Command::Evaluate(self.evaluate()),
             86..92 => Command::Register(self.register()),
             92..100 => self.record(),
+            100..107 => self.telling(),
             _ => self.of_files(),
         }
     }
 
-    fn now(&self) -> Millis {
+    pub(super) fn now(&self) -> Millis {
         at(self.secs)
     }
 
-    fn nonce(&mut self) -> Option<Nonce> {
+    pub(super) fn nonce(&mut self) -> Option<Nonce> {
         let n = i64::from(self.dice.small(200));
         if self.dice.one_in(4) {
             nonce(n).map(|n| Nonce { seen_at: self.now(), ..n })
@@ -80,6 +83,10 @@ impl World {
         }
         if self.dice.one_in(4) {
             new.owner = "bob".to_owned();
+        }
+        if self.dice.one_in(4) {
+            let host = self.dice.small(2);
+            new.callback_url = Some(format!("https://receiver{host}.example/{n}"));
         }
         let key = self.dice.small(5).to_string();
         let body_hash = [u8::from(self.dice.one_in(2)); 32];
@@ -354,7 +361,12 @@ impl World {
             8 => Command::Revoke(n.to_string(), self.now()),
             _ => {
                 let old = self.now().plus(-200_000);
-                Command::Prune(Prune { nonces: old, idempotency: old, reports: old })
+                Command::Prune(Prune {
+                    nonces: old,
+                    idempotency: old,
+                    reports: old,
+                    deliveries: old,
+                })
             }
         }
     }
