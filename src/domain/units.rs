@@ -26,6 +26,13 @@ impl Millis {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// The day in UTC, as `2026-01-31`.
+    #[must_use]
+    pub fn date(self) -> String {
+        let moment = DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or_default();
+        moment.format("%Y-%m-%d").to_string()
+    }
+
     /// RFC 3339 in UTC with milliseconds.
     #[must_use]
     pub fn rfc3339(self) -> String {

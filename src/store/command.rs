@@ -141,6 +141,8 @@ pub struct Idempotency {
 pub struct Enqueue {
     /// The task.
     pub task: NewTask,
+    /// Characters of its text, bytes of its file: what usage counts.
+    pub input_units: i64,
     /// Its idempotency key.
     pub idempotency: Option<Idempotency>,
     /// Of a signed request.

@@ -62,6 +62,19 @@ pub struct ScoreDays {
 /// Sums by registration.
 pub type ScoreSums = BTreeMap<RegistrationId, ScoreSum>;
 
+/// Which usage to list. Days since the Unix epoch, in UTC, both included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageDays {
+    /// Whose; `None` for everybody's.
+    pub owner: Option<String>,
+    /// From this day.
+    pub from: i64,
+    /// To this day.
+    pub to: i64,
+    /// Rows at most.
+    pub limit: u64,
+}
+
 /// What one client had done on one day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageRow {

@@ -25,7 +25,8 @@ use async_trait::async_trait;
 pub use command::*;
 pub use file::*;
 pub use history::{
-    Archive, Archived, ArchivedTask, ScoreDays, ScoreSum, ScoreSums, UsageCounts, UsageRow,
+    Archive, Archived, ArchivedTask, ScoreDays, ScoreSum, ScoreSums, UsageCounts, UsageDays,
+    UsageRow,
 };
 pub use read::*;
 pub use round::*;
@@ -159,6 +160,8 @@ pub trait Store: Send + Sync + 'static {
     async fn evaluations(&self, task: TaskId) -> StoreResult<Vec<EvaluationRow>>;
     /// Scores by miner, summed over days.
     async fn scores(&self, days: ScoreDays) -> StoreResult<ScoreSums>;
+    /// What clients had done, by day, newest first.
+    async fn usage(&self, days: UsageDays) -> StoreResult<Vec<UsageRow>>;
     /// One file.
     async fn file(&self, id: FileId) -> StoreResult<Option<FileRow>>;
     /// Whether this registration or validator holds or held a lease on a task whose input is this

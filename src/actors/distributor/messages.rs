@@ -28,6 +28,8 @@ pub struct Submit {
     pub completion: Completion,
     /// Whether it begins with one slot, and gets the others when the miner is not trusted.
     pub adaptive: bool,
+    /// Characters of its text, bytes of its file.
+    pub input_units: i64,
     /// Under which key it may be repeated.
     pub idempotency: Option<Idempotency>,
     /// Of a signed request.

@@ -58,6 +58,7 @@ fn for_clients() -> Vec<Entry> {
         ("/api/v1/tasks/{id}/events", get(events::events)),
         ("/api/v1/task/{id}/status", get(tasks::status)),
         ("/api/v1/task/{id}/responses", get(tasks::responses)),
+        ("/api/v1/usage", get(standing::usage)),
         ("/api/v1/files", post(files::upload)),
         ("/api/v1/files/{id}", get(files::show)),
         ("/api/v1/files/{id}/download", probe(files::download)),

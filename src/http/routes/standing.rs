@@ -1,21 +1,22 @@
-//! Who earned what: the leaderboard.
+//! Who earned what, and who had what done: the leaderboard and the usage.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Query};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::tasks::number;
 use crate::actors::stats::Board;
 use crate::domain::ids::BadId;
 use crate::domain::leaderboard::{Line, Order};
-use crate::domain::limits::PAGE_MAX;
-use crate::domain::period::{Period, begin_of};
+use crate::domain::limits::{PAGE_MAX, USAGE_ROWS_MAX};
+use crate::domain::period::{Period, begin_of, day_of};
 use crate::domain::units::{ONE, Score};
 use crate::http::Web;
-use crate::http::auth::AnyCaller;
+use crate::http::auth::{AnyCaller, ClientCaller};
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::fields::printable;
+use crate::store::{UsageCounts, UsageDays, UsageRow};
 
 #[derive(Deserialize)]
 pub(super) struct Wanted {
@@ -93,4 +94,62 @@ async fn shown(web: &Web, line: &Line) -> ApiResult<serde_json::Value> {
         "scored": line.scored,
         "total": line.score_sum as f64 / ONE as f64,
     }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Days {
+    days: Option<String>,
+    owner: Option<String>,
+}
+
+/// Days that usage is shown for at most.
+const DAYS_MAX: i64 = 366;
+
+/// `GET /usage`: what the caller had done, by day and kind; an admin sees everybody's, or one
+/// `owner`'s.
+pub(super) async fn usage(web: Data<Web>, caller: ClientCaller, query: Query<Days>) -> ApiResult {
+    let days = number("days", query.days.as_deref(), 1, DAYS_MAX)?.unwrap_or(30);
+    let owner = match (&query.owner, caller.admin) {
+        (owner, true) => owner.clone(),
+        (Some(owner), false) if *owner != caller.owner => {
+            return Err(ApiError::field("owner", "is not you: leave it out"));
+        }
+        _ => Some(caller.owner),
+    };
+    let to = day_of(web.clock.now());
+    let from = to - days + 1;
+    let rows = web.store.usage(UsageDays { owner, from, to, limit: USAGE_ROWS_MAX }).await?;
+    let complete = (rows.len() as u64) < USAGE_ROWS_MAX;
+    let mut total = UsageCounts::default();
+    for UsageRow { counts, .. } in &rows {
+        total.submitted += counts.submitted;
+        total.input_units += counts.input_units;
+        total.done += counts.done;
+        total.failed += counts.failed;
+    }
+    let shown = |counts: &UsageCounts| {
+        json!({
+            "tasks_submitted": counts.submitted,
+            "input_units": counts.input_units,
+            "tasks_done": counts.done,
+            "tasks_failed": counts.failed,
+        })
+    };
+    let day = |row: &UsageRow| {
+        let mut value = shown(&row.counts);
+        if let Value::Object(fields) = &mut value {
+            fields.insert("day".to_owned(), begin_of(row.day).date().into());
+            fields.insert("owner".to_owned(), row.owner.as_str().into());
+            fields.insert("task_type".to_owned(), row.kind.as_str().into());
+        }
+        value
+    };
+    Ok(HttpResponse::Ok().json(json!({
+        "success": true,
+        "period_start": begin_of(from).rfc3339(),
+        "period_end": begin_of(to + 1).rfc3339(),
+        "complete": complete,
+        "total": shown(&total),
+        "days": rows.iter().map(day).collect::<Vec<_>>(),
+    })))
 }

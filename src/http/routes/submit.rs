@@ -18,7 +18,7 @@ use crate::http::auth::{ClientCaller, UploadCaller};
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::{Fields, printable};
 use crate::http::upload::{FilePart, Keep, receive, takes};
-use crate::store::{Hash, Idempotency, NewTask, Nonce, TaskInput};
+use crate::store::{FileRow, Hash, Idempotency, NewTask, Nonce, TaskInput};
 
 macro_rules! submit_routes {
     ($($name:ident = $kind:literal;)*) => {
@@ -114,9 +114,9 @@ pub(super) async fn order(
     takes_tasks(web)?;
     let now = web.clock.now();
     let id = TaskId(uuid::Uuid::now_v7());
-    let (input, input_hash) = input(web, caller, kind, wish.text.clone(), material).await?;
-    let idempotency =
-        key.map(|key| Idempotency { key, body_hash: meaning(kind, &wish, &input_hash) });
+    let Taken { input, hash, units } =
+        input(web, caller, kind, wish.text.clone(), material).await?;
+    let idempotency = key.map(|key| Idempotency { key, body_hash: meaning(kind, &wish, &hash) });
     let task = NewTask {
         id,
         owner: caller.owner.clone(),
@@ -139,7 +139,8 @@ pub(super) async fn order(
         callback_url: wish.callback_url,
     };
     let (completion, adaptive) = (wish.completion, wish.adaptive);
-    let submit = Submit { task, completion, adaptive, idempotency, nonce };
+    let input_units = units;
+    let submit = Submit { task, completion, adaptive, input_units, idempotency, nonce };
     Ok((id, web.distributor.send(submit).await??))
 }
 
@@ -263,17 +264,34 @@ pub(super) fn known_language(
     code
 }
 
-/// The input and what it hashes to. A file is durable when this returns.
+/// An input that was taken in.
+struct Taken {
+    input: TaskInput,
+    /// What it hashes to.
+    hash: String,
+    /// Characters of a text, bytes of a file.
+    units: i64,
+}
+
+impl Taken {
+    fn file(row: FileRow) -> Self {
+        let units = i64::try_from(row.size).unwrap_or(i64::MAX);
+        Self { input: TaskInput::File(row.id), hash: row.sha256, units }
+    }
+}
+
+/// The input. A file is durable when this returns.
 async fn input(
     web: &Web,
     caller: &ClientCaller,
     kind: &TaskKind,
     text: Option<String>,
     material: Material,
-) -> ApiResult<(TaskInput, String)> {
+) -> ApiResult<Taken> {
     if let Some(text) = text {
         let hash = hex::encode(Sha256::digest(&text));
-        return Ok((TaskInput::Text(text), hash));
+        let units = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
+        return Ok(Taken { input: TaskInput::Text(text), hash, units });
     }
     let field = kind.input.file_field().unwrap_or("file");
     match material {
@@ -288,7 +306,7 @@ async fn input(
             let content_type = file.content_type(kind.input)?;
             let keep = Keep { kind: Some(kind), ..Keep::new(content_type, caller.owner.clone()) };
             let row = file.keep(web, keep).await?;
-            Ok((TaskInput::File(row.id), row.sha256))
+            Ok(Taken::file(row))
         }
         Material { file: None, kept: Some(id) } => {
             let row = web.store.file(id).await?.filter(|row| caller.sees(&row.owner));
@@ -299,7 +317,7 @@ async fn input(
                 let reason = format!("is a `{}` of {} bytes", row.content_type, row.size);
                 return Err(ApiError::field("file_id", format!("{reason}; not for this kind")));
             }
-            Ok((TaskInput::File(row.id), row.sha256))
+            Ok(Taken::file(row))
         }
         Material { file: None, kept: None } => {
             let reason = "is missing: send it as a multipart file, or name a `file_id`";

@@ -16,7 +16,7 @@ use crate::domain::task::{Completion, TaskState, TaskStatus};
 use crate::http::auth::ClientCaller;
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::{Web, view};
-use crate::store::{Cancelled, Idempotency, NewTask, TaskInput, TaskPage, TaskRecord};
+use crate::store::{Cancelled, Idempotency, NewTask, Replication, TaskInput, TaskPage, TaskRecord};
 
 /// A task id from a path; what is no id is no task.
 pub(super) fn task_id(text: &str) -> ApiResult<TaskId> {
@@ -192,30 +192,40 @@ pub(super) async fn retry(
         ));
     }
     let (old, now) = (record.task, web.clock.now());
-    if let TaskInput::File(id) = old.input {
-        let row = web.store.file(id).await?;
-        web.lasts(&row.ok_or_else(|| ApiError::gone("the file of the task"))?)?;
-    }
+    let input_units = match &old.input {
+        TaskInput::Text(text) => text.chars().count() as u64,
+        TaskInput::File(id) => {
+            let row = web.store.file(*id).await?;
+            let row = row.ok_or_else(|| ApiError::gone("the file of the task"))?;
+            web.lasts(&row)?;
+            row.size
+        }
+    };
+    let input_units = i64::try_from(input_units).unwrap_or(i64::MAX);
     let idempotency = idempotency_key(&request)?.map(|key| Idempotency {
         key,
         body_hash: Sha256::digest(format!("retry {}", old.id)).into(),
     });
-    let completion = match old.enough {
-        1 if old.slots > 1 => Completion::First,
-        enough if enough < old.slots => Completion::Quorum(enough),
+    let adaptive = old.adaptive.is_some();
+    let Replication { slots: wished, enough } =
+        old.adaptive.unwrap_or(Replication { slots: old.slots, enough: old.enough });
+    let completion = match enough {
+        1 if wished > 1 => Completion::First,
+        enough if enough < wished => Completion::Quorum(enough),
         _ => Completion::All,
     };
-    let (new, wished) = (TaskId(uuid::Uuid::now_v7()), old.slots);
+    let new = TaskId(uuid::Uuid::now_v7());
     let task = NewTask {
         id: new,
+        slots: wished,
         created_at: now,
         start_at: now,
         deadline: now.plus(old.deadline.since(old.start_at)),
         retry_of: Some(old.id),
         ..old
     };
-    let adaptive = task.adaptive.is_some();
-    let submit = Submit { task, completion, adaptive, idempotency, nonce: caller.nonce };
+    let nonce = caller.nonce;
+    let submit = Submit { task, completion, adaptive, input_units, idempotency, nonce };
     let submitted = web.distributor.send(submit).await??;
     let mut told = answer(&web, new, wished, submitted).await?;
     let place = format!("/api/v1/tasks/{}", told["task_id"].as_str().unwrap_or_default());

@@ -198,6 +198,7 @@ impl Tables {
         let Some(task) = self.tasks.get_mut(&id) else { return nothing() };
         task.state = state;
         task.finished_at = Some(now);
+        let (owner, kind) = (task.task.owner.clone(), task.task.kind.clone());
         let pending: Vec<_> = task.slots.iter().filter(|s| s.state.pending()).cloned().collect();
         let mut freed = Vec::new();
         for SlotRow { slot, attempt, state, .. } in pending {
@@ -214,6 +215,12 @@ impl Tables {
         }
         if let Some(event) = EventType::of(state) {
             self.tell(id, event, state, now);
+        }
+        let counts = self.usage_at(&owner, &kind, now);
+        if state == TaskState::Done {
+            counts.done += 1;
+        } else {
+            counts.failed += 1;
         }
         let standing = self.tasks.get(&id).map_or_else(nothing, standing);
         Standing { freed, ..standing }

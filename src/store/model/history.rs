@@ -1,11 +1,17 @@
 //! Ended tasks into the archive and out of it, and sums by day.
 
+use std::cmp::Reverse;
+
 use super::dump::{Dump, line};
 use super::{Cell, Tables};
 use crate::domain::ids::TaskId;
+use crate::domain::period::day_of;
 use crate::domain::task::TaskState;
+use crate::domain::units::Millis;
 use crate::store::history::first_id_at;
-use crate::store::{Archive, Archived, ArchivedTask, ScoreDays, ScoreSums};
+use crate::store::{
+    Archive, Archived, ArchivedTask, ScoreDays, ScoreSums, UsageCounts, UsageDays, UsageRow,
+};
 
 impl Tables {
     /// The oldest tasks that ended before a moment leave their tables; the oldest archived ones go.
@@ -46,6 +52,29 @@ impl Tables {
         sums
     }
 
+    /// The counts of a client, day and kind.
+    pub(super) fn usage_at(&mut self, owner: &str, kind: &str, at: Millis) -> &mut UsageCounts {
+        self.usage.entry((owner.to_owned(), day_of(at), kind.to_owned())).or_default()
+    }
+
+    pub(super) fn usage_of(&self, days: &UsageDays) -> Vec<UsageRow> {
+        let wanted = self.usage.iter().filter(|((owner, day, _), _)| {
+            (days.from..=days.to).contains(day)
+                && days.owner.as_ref().is_none_or(|wanted| wanted == owner)
+        });
+        let mut rows: Vec<_> = wanted
+            .map(|((owner, day, kind), counts)| UsageRow {
+                owner: owner.clone(),
+                day: *day,
+                kind: kind.clone(),
+                counts: *counts,
+            })
+            .collect();
+        rows.sort_by_key(|row| (Reverse(row.day), row.owner.clone(), row.kind.clone()));
+        rows.truncate(usize::try_from(days.limit).unwrap_or(usize::MAX));
+        rows
+    }
+
     pub(super) fn dump_history(&self, dump: &mut Dump) {
         let archived = self.archive.values().map(|of| {
             let body = serde_json::to_vec(of).unwrap_or_default();
@@ -67,5 +96,17 @@ impl Tables {
             )
         });
         dump.table("score_day", days.collect());
+        let usage = self.usage.iter().map(|((owner, day, kind), counts)| {
+            line!(
+                owner = owner,
+                day = *day,
+                kind = kind,
+                submitted = counts.submitted,
+                input_units = counts.input_units,
+                done = counts.done,
+                failed = counts.failed,
+            )
+        });
+        dump.table("usage_day", usage.collect());
     }
 }

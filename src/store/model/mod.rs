@@ -46,6 +46,7 @@ struct Tables {
     scores: BTreeMap<(TaskId, u16), ScoreRow>,
     score_days: BTreeMap<(RegistrationId, String, i64), ScoreSum>,
     archive: BTreeMap<TaskId, ArchivedTask>,
+    usage: BTreeMap<(String, i64, String), UsageCounts>,
     webhooks: BTreeMap<WebhookId, WebhookRow>,
     callback_secrets: BTreeMap<String, CallbackSecretRow>,
     deliveries: BTreeMap<DeliveryId, DeliveryRow>,
@@ -251,6 +252,9 @@ impl Store for ModelStore {
     }
     async fn scores(&self, days: ScoreDays) -> StoreResult<ScoreSums> {
         Ok(self.tables().scores_of(&days))
+    }
+    async fn usage(&self, days: UsageDays) -> StoreResult<Vec<UsageRow>> {
+        Ok(self.tables().usage_of(&days))
     }
     async fn file(&self, id: FileId) -> StoreResult<Option<FileRow>> {
         Ok(self.tables().files.get(&id).cloned())

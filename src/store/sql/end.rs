@@ -236,7 +236,7 @@ const END_LATE: &str = "UPDATE task SET \
     state = CASE WHEN answered >= min_responses THEN 'done' ELSE 'expired' END, finished_at = $1 \
     WHERE state = 'open' AND id IN (SELECT id FROM task WHERE finished_at IS NULL AND deadline <= $1 \
     ORDER BY deadline, id LIMIT $2) RETURNING id, state, answered, failed, slots, owner, \
-    callback_url";
+    callback_url, kind";
 
 async fn overdue(
     tx: &DatabaseTransaction,
@@ -275,7 +275,7 @@ async fn end_tasks(
 
 const CANCEL: &str = "UPDATE task SET state = 'cancelled', finished_at = $1 \
     WHERE id = $2 AND owner = $3 AND state = 'open' \
-    RETURNING id, state, answered, failed, slots, owner, callback_url";
+    RETURNING id, state, answered, failed, slots, owner, callback_url, kind";
 
 /// Takes tasks back. Cancelling what is cancelled is no error.
 pub(super) async fn cancel(

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::dialect::{Batch, Cast};
 use super::idempotency::{self, Before, Claim};
 use super::row::get;
+use super::usage::Usage;
 use super::writer::Waiting;
 use crate::domain::ids::TaskId;
 use crate::domain::units::Millis;
@@ -33,6 +34,7 @@ fn claim(command: &Enqueue) -> Option<Claim<'_>> {
 pub(super) async fn run(
     tx: &DatabaseTransaction,
     waiting: &mut [Waiting<Enqueue, Enqueued>],
+    usage: &mut Usage,
     alone: bool,
 ) -> StoreResult<()> {
     if waiting.is_empty() {
@@ -56,6 +58,7 @@ pub(super) async fn run(
     INSERT_TASK.run(tx, new().map(task_row).collect()).await?;
     INSERT_SLOT.run(tx, new().flat_map(slot_rows).collect()).await?;
     for waiting in waiting.iter_mut().filter(|w| w.is_open()) {
+        usage.submitted(&waiting.command);
         waiting.answer(Enqueued::New);
     }
     Ok(())

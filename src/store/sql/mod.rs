@@ -21,6 +21,7 @@ mod register;
 mod respond;
 mod row;
 mod settle;
+mod usage;
 mod voices;
 mod webhook;
 mod widen;
@@ -315,6 +316,9 @@ impl Store for SqlStore {
     }
     async fn scores(&self, days: ScoreDays) -> StoreResult<ScoreSums> {
         history::scores(&self.readers, days).await
+    }
+    async fn usage(&self, days: UsageDays) -> StoreResult<Vec<UsageRow>> {
+        usage::read(&self.readers, days).await
     }
     async fn file(&self, id: FileId) -> StoreResult<Option<FileRow>> {
         reads::file(&self.readers, id).await

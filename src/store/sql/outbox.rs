@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::dialect::{Batch, Cast};
 use super::row::get;
+use super::usage::Usage;
 use crate::domain::ids::{TaskId, WebhookId};
 use crate::domain::task::TaskState;
 use crate::domain::units::Millis;
@@ -45,7 +46,12 @@ impl Known {
 
     /// An outbox for one transaction.
     pub(super) fn outbox(&self) -> Outbox {
-        Outbox { webhooks: self.webhooks.load(Ordering::Acquire), happenings: Vec::new(), rows: 0 }
+        Outbox {
+            webhooks: self.webhooks.load(Ordering::Acquire),
+            happenings: Vec::new(),
+            usage: Usage::default(),
+            rows: 0,
+        }
     }
 }
 
@@ -53,13 +59,17 @@ impl Known {
 pub(super) struct Outbox {
     webhooks: bool,
     happenings: Vec<Happening>,
+    /// What is counted for their clients.
+    pub(super) usage: Usage,
     /// Rows that were written for it.
     pub(super) rows: u64,
 }
 
-/// A task that a statement changed: `owner` and `callback_url` follow the columns of its standing.
+/// A task that a statement changed: `owner`, `callback_url` and `kind` follow the columns of its
+/// standing.
 const OWNER: usize = 5;
 const CALLBACK: usize = 6;
+const KIND: usize = 7;
 
 impl Outbox {
     /// Notes what a settling row says: how the task stands, and how many answers are new.
@@ -71,6 +81,10 @@ impl Outbox {
         answered: i32,
         at: Millis,
     ) -> StoreResult<()> {
+        if standing.state.ended() {
+            let (owner, kind): (String, String) = (get(row, OWNER)?, get(row, KIND)?);
+            self.usage.ended(&owner, &kind, standing.state, at);
+        }
         let callback_url: Option<String> = get(row, CALLBACK)?;
         if !self.webhooks && callback_url.is_none() {
             return Ok(());
@@ -110,6 +124,7 @@ impl Outbox {
 
     /// Writes a row for everybody who is to be told.
     pub(super) async fn write(&mut self, tx: &DatabaseTransaction) -> StoreResult<()> {
+        self.usage.write(tx).await?;
         if self.happenings.is_empty() {
             return Ok(());
         }

@@ -69,7 +69,7 @@ const SETTLE: Batch = Batch {
              THEN v.now ELSE NULL END \
            FROM v WHERE task.id = v.id AND task.state = 'open' \
            RETURNING task.id, task.state, task.answered, task.failed, task.slots, task.owner, \
-           task.callback_url",
+           task.callback_url, task.kind",
 };
 
 const STANDING: Batch = Batch {

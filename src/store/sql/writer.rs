@@ -355,7 +355,7 @@ async fn apply(
     webhook::redeliver(tx, &mut batch.redeliveries).await?;
     webhook::delete(tx, &mut batch.deletions).await?;
     let mut outbox = known.outbox();
-    enqueue::run(tx, &mut batch.enqueues, alone).await?;
+    enqueue::run(tx, &mut batch.enqueues, &mut outbox.usage, alone).await?;
     widen::widen(tx, &mut batch.widens).await?;
     lease::assign(tx, &mut batch.assigns, alone).await?;
     widen::hedge(tx, &mut batch.hedges).await?;

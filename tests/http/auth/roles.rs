@@ -76,6 +76,7 @@ fn routes() -> Vec<(For, &'static str, String, Option<Value>)> {
         (For::Everybody, "GET", "/api/v1/health", None),
         (For::Everybody, "GET", "/api/v1/identity", None),
         (For::Known, "GET", "/api/v1/leaderboard", None),
+        (For::Clients, "GET", "/api/v1/usage", None),
         (For::Admins, "GET", "/api/v1/admin/keys", None),
         (For::Admins, "POST", "/api/v1/admin/drain", none()),
         (For::Admins, "POST", "/api/v1/admin/keys", none()),

@@ -105,3 +105,43 @@ async fn the_leaderboard_has_periods_kinds_and_pages() {
     }
     app.finish().await;
 }
+
+#[tokio::test]
+async fn usage_counts_what_was_taken_in_and_how_it_ended() {
+    let app = TestApp::start().await;
+    let (m, other) = (miner(0), app.new_key("client").await);
+    app.report(&[&m]).await;
+    judged(&app, &m, 1.0).await;
+    let cancelled = app.submit_tts(&[("redundancy", "1")]).await;
+    app.cancel(&cancelled).await.ok();
+    let usage = async |key: &str, query: &str| {
+        app.send(Who::Bearer(key), Call::get(format!("/api/v1/usage{query}"))).await
+    };
+    let own = usage(&app.client, "").await.ok();
+    let characters = crate::support::TEXT.chars().count() * 2;
+    assert_eq!(own["total"]["tasks_submitted"], 2, "{own}");
+    assert_eq!(
+        (&own["total"]["tasks_done"], &own["total"]["tasks_failed"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(
+        (&own["days"][0]["task_type"], &own["days"][0]["input_units"]),
+        (&json!("tts"), &json!(characters))
+    );
+    assert_eq!(usage(&other, "").await.ok()["days"], json!([]));
+    assert_eq!(usage(&app.admin, "").await.ok()["total"]["tasks_submitted"], 2);
+    let owner = text(&own["days"][0]["owner"]).to_owned();
+    let one = usage(&app.admin, &format!("?owner={owner}&days=1")).await.ok();
+    assert_eq!(one["days"], own["days"]);
+    usage(&other, &format!("?owner={owner}")).await.blames("owner");
+    usage(&other, "?days=367").await.blames("days");
+    // The next day has a line of its own, above.
+    app.advance(DAY);
+    app.report(&[&m]).await;
+    judged(&app, &m, 1.0).await;
+    let days = usage(&app.client, "?days=2").await.ok();
+    let submitted: Vec<_> =
+        days["days"].as_array().unwrap().iter().map(|day| day["tasks_submitted"].clone()).collect();
+    assert_eq!(submitted, [1, 2], "{days}");
+    app.finish().await;
+}

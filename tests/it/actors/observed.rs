@@ -70,6 +70,7 @@ async fn answer_one(deps: &Deps, actors: &Actors) {
         task,
         completion: Completion::All,
         adaptive: false,
+        input_units: 1,
         idempotency: None,
         nonce: None,
     };

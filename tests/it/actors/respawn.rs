@@ -52,6 +52,7 @@ fn a_dead_miner_is_respawned_with_its_leases() {
             task,
             completion: Completion::All,
             adaptive: false,
+            input_units: 1,
             idempotency: None,
             nonce: None,
         };

@@ -83,6 +83,7 @@ delegate! {
     evaluated_by(validator: ValidatorId, limit: u64) -> Vec<EvaluationRow>;
     evaluations(task: TaskId) -> Vec<EvaluationRow>;
     scores(days: ScoreDays) -> ScoreSums;
+    usage(days: UsageDays) -> Vec<UsageRow>;
     file(id: FileId) -> Option<FileRow>;
     file_is_assigned(file: FileId, holder: Holder) -> bool;
     keys() -> Vec<KeyRow>;

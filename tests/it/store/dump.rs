@@ -20,6 +20,7 @@ pub(super) async fn of(store: &SqlStore) -> Dump {
     table::<e::evaluation::Entity>(&mut dump, db).await;
     table::<e::score::Entity>(&mut dump, db).await;
     table::<e::score_day::Entity>(&mut dump, db).await;
+    table::<e::usage_day::Entity>(&mut dump, db).await;
     table::<e::file::Entity>(&mut dump, db).await;
     table::<e::voice::Entity>(&mut dump, db).await;
     table::<e::api_key::Entity>(&mut dump, db).await;

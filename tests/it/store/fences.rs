@@ -24,7 +24,7 @@ on_every_store!(
 async fn a_task_its_key_and_its_nonce_come_together_or_not_at_all(store: &dyn Store) {
     let keyed = |n, nonce| {
         let idempotency = Some(Idempotency { key: "k".to_owned(), body_hash: [1; 32] });
-        Enqueue { task: task(n, 1), idempotency, nonce }
+        Enqueue { idempotency, nonce, ..enqueue(task(n, 1)) }
     };
     store.put_file(PutFile { nonce: nonce(1), ..file(1) }).await.unwrap();
     let refused = store.enqueue(keyed(1, nonce(1))).await;

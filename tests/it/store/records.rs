@@ -302,7 +302,7 @@ async fn only_old_rows_are_forgotten(store: &dyn Store) {
     for n in 1..=4 {
         let idempotency = Some(Idempotency { key: n.to_string(), body_hash: [1; 32] });
         let new = NewTask { created_at: at(n), ..task(n as u128, 1) };
-        store.enqueue(Enqueue { task: new, idempotency, nonce: nonce(n) }).await.unwrap();
+        store.enqueue(Enqueue { idempotency, nonce: nonce(n), ..enqueue(new) }).await.unwrap();
         store.put_report(report(n as u128, 1, n)).await.unwrap();
     }
     let before = Prune { nonces: at(2), idempotency: at(3), reports: at(4), deliveries: at(0) };

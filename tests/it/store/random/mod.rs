@@ -128,6 +128,8 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
             text.push(told(store.file_is_assigned(file_id(1), holder).await));
         }
     }
+    let days = UsageDays { owner: None, from: 0, to: 99, limit: 3 };
+    text.push(told(store.usage(days).await));
     let days = ScoreDays { from: 0, to: 99, kind: None };
     text.push(told(store.scores(days).await));
     for (owner, after, limit) in

@@ -91,7 +91,8 @@ impl World {
         let key = self.dice.small(5).to_string();
         let body_hash = [u8::from(self.dice.one_in(2)); 32];
         let idempotency = self.dice.one_in(3).then_some(Idempotency { key, body_hash });
-        Enqueue { task: new, idempotency, nonce: self.nonce() }
+        let input_units = i64::from(self.dice.small(99));
+        Enqueue { task: new, input_units, idempotency, nonce: self.nonce() }
     }
 
     /// Leases for up to three slots of one task, most of them waiting.
