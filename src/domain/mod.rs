@@ -2,6 +2,7 @@
 //! What the actors decide and the store enforces is written down here once.
 
 pub mod address;
+pub mod agreement;
 pub mod consensus;
 pub mod estimate;
 pub mod evaluation;

@@ -8,10 +8,12 @@ use super::Web;
 use super::error::ApiResult;
 use crate::actors::directory::Directory;
 use crate::actors::lease::Held;
+use crate::domain::agreement::agreement;
 use crate::domain::ids::{FileId, MinerUid, RegistrationId};
+use crate::domain::kind::KindRegistry;
 use crate::domain::lease::HolderKind;
 use crate::domain::task::SlotState;
-use crate::domain::units::Millis;
+use crate::domain::units::{Millis, Score};
 use crate::store::{FileRow, Holder, NEVER, NewTask, ResponseRow, TaskInput, TaskRecord, VoiceRow};
 
 pub(super) fn time(at: Option<Millis>) -> Option<String> {
@@ -194,8 +196,33 @@ pub(super) async fn lease(web: &Web, held: &Held, files: &mut Files) -> ApiResul
     }))
 }
 
+/// How far the responses of a task agree, in their order.
+pub(super) fn agreements(
+    kinds: &KindRegistry,
+    kind: &str,
+    responses: &[&ResponseRow],
+) -> Vec<Option<Score>> {
+    let bodies: Vec<&Value> = responses.iter().map(|response| &response.body).collect();
+    let keys = kinds.find(kind).map(|(_, kind)| kind.output_keys.as_slice());
+    agreement(&bodies, keys.unwrap_or_default())
+}
+
+/// All responses of a task, each with how far it agrees with the others.
+pub(super) fn responses(kinds: &KindRegistry, kind: &str, rows: &[ResponseRow]) -> Vec<Value> {
+    let agreements = agreements(kinds, kind, &rows.iter().collect::<Vec<_>>());
+    let one = |(row, agreement): (&ResponseRow, Option<Score>)| {
+        let mut value = response(row);
+        if let Value::Object(fields) = &mut value {
+            let agreement = agreement.map(Score::as_f64);
+            fields.insert("agreement".to_owned(), json!(agreement));
+        }
+        value
+    };
+    rows.iter().zip(agreements).map(one).collect()
+}
+
 /// A response, for the client and for validators.
-pub(super) fn response(row: &ResponseRow) -> Value {
+fn response(row: &ResponseRow) -> Value {
     json!({
         "slot": row.token.slot,
         "attempt": row.token.attempt,

@@ -10,13 +10,16 @@ use sha2::{Digest, Sha256};
 
 use super::submit::{answer, idempotency_key, takes_tasks};
 use crate::actors::distributor::{CancelTask, Submit, Watch, Watched};
+use crate::domain::agreement::most_agreed;
 use crate::domain::ids::TaskId;
 use crate::domain::limits::{PAGE_MAX, WAIT_SECS_MAX};
 use crate::domain::task::{Completion, TaskState, TaskStatus};
 use crate::http::auth::ClientCaller;
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::{Web, view};
-use crate::store::{Cancelled, Idempotency, NewTask, Replication, TaskInput, TaskPage, TaskRecord};
+use crate::store::{
+    Cancelled, Idempotency, NewTask, Replication, ResponseRow, TaskInput, TaskPage, TaskRecord,
+};
 
 /// A task id from a path; what is no id is no task.
 pub(super) fn task_id(text: &str) -> ApiResult<TaskId> {
@@ -135,7 +138,7 @@ pub(super) async fn result(
     let responses = web.store.responses(record.task.id).await?;
     let best = match record.best_slot {
         Some(slot) => responses.iter().find(|response| response.token.slot == slot),
-        None => responses.iter().min_by_key(|response| response.created_at),
+        None => unjudged(&web, &record, &responses),
     };
     Ok(HttpResponse::Ok().json(json!({
         "success": true,
@@ -149,19 +152,34 @@ pub(super) async fn result(
     })))
 }
 
+/// The response to show while none is known to be best: of three or more that can be compared the one
+/// that agrees best with the others, once all are there; else the first.
+fn unjudged<'r>(
+    web: &Web,
+    record: &TaskRecord,
+    responses: &'r [ResponseRow],
+) -> Option<&'r ResponseRow> {
+    let mut early: Vec<&ResponseRow> = responses.iter().collect();
+    early.sort_by_key(|response| response.created_at);
+    if !record.state.ended() {
+        return early.first().copied();
+    }
+    let agreed = most_agreed(&view::agreements(&web.kinds, &record.task.kind, &early));
+    early.get(agreed.unwrap_or(0)).copied()
+}
+
 /// `GET /task/{id}/responses`: all responses with their scores.
 pub(super) async fn responses(web: Data<Web>, caller: ClientCaller, id: Path<String>) -> ApiResult {
     let record = own(&web, &caller, &id).await?;
     let evaluations = web.store.evaluations(record.task.id).await?;
-    let mut shown = Vec::new();
-    for response in web.store.responses(record.task.id).await? {
+    let responses = web.store.responses(record.task.id).await?;
+    let mut shown = view::responses(&web.kinds, &record.task.kind, &responses);
+    for (response, value) in responses.iter().zip(&mut shown) {
         let own = evaluations.iter().filter(|e| e.slot == response.token.slot);
         let scores: Vec<_> = own.map(|e| json!({ "score": e.score.as_f64() })).collect();
-        let mut value = view::response(&response);
-        if let Value::Object(fields) = &mut value {
+        if let Value::Object(fields) = value {
             fields.insert("evaluations".to_owned(), Value::Array(scores));
         }
-        shown.push(value);
     }
     Ok(HttpResponse::Ok().json(json!({
         "success": true,

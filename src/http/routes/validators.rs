@@ -33,7 +33,7 @@ async fn with_responses(web: &Web, records: &[TaskRecord]) -> ApiResult<Vec<Valu
     for record in records {
         let (input_text, input_file) = view::input(web, &record.task, &mut files).await?;
         let responses = web.store.responses(record.task.id).await?;
-        let responses: Vec<_> = responses.iter().map(view::response).collect();
+        let responses = view::responses(&web.kinds, &record.task.kind, &responses);
         let mut value = view::task(record, &web.directory);
         if let Value::Object(fields) = &mut value {
             fields.insert("input_text".to_owned(), input_text);

@@ -134,3 +134,37 @@ async fn only_done_tasks_are_judged() {
     let data = json!({ "evaluations": [{ "slot": 0, "accuracy": 0.5 }] });
     app.send_evaluation(&validator(0), &task, &data).await.problem(409, "conflict");
 }
+
+#[tokio::test]
+async fn answers_that_agree_are_shown_and_served_before_anybody_judges() {
+    let app = TestApp::start().await;
+    let miners = [miner(0), miner(1), miner(2)];
+    app.report(&miners.each_ref()).await;
+    let text = "Plans are written in rooms and judged in the field, as everybody knows.".repeat(2);
+    let call = Call::post("/api/v1/summarization").form(&[("text", text.as_str())]);
+    let task = app.as_client(call).await.ok()["task_id"].as_str().unwrap().to_owned();
+    let said = ["Buy my coin!", "Plans are judged in the field.", "plans are judged in the field"];
+    for (miner, said) in miners.iter().zip(said) {
+        let lease = app.one_lease(miner).await;
+        let token = crate::support::token(&lease);
+        app.respond(miner, &task, Some(token), &json!({ "summary": said })).await.ok();
+    }
+    app.until(&task, "done").await;
+    // The first answer is the odd one: the one that the others agree with is served.
+    let result = app.as_client(Call::get(format!("/api/v1/summarization/{task}/result"))).await;
+    assert_eq!(result.ok()["result"]["summary"], said[1]);
+    let shown = app.as_client(Call::get(format!("/api/v1/task/{task}/responses"))).await.ok();
+    let agreement = |uid: u64| {
+        let all = shown["responses"].as_array().unwrap();
+        let own = all.iter().find(|response| response["miner_uid"] == uid).unwrap();
+        own["agreement"].as_f64().unwrap()
+    };
+    assert_eq!((agreement(0), agreement(1)), (0.0, agreement(2)), "{shown}");
+    let left = app.send(validator(0).who(), Call::get("/api/v1/validator/tasks")).await.ok();
+    assert!(left["tasks"][0]["responses"][0]["agreement"].is_number(), "{left}");
+    // A validator's word goes before likeness.
+    app.evaluate(&validator(0), &task, &[(0, 1.0), (1, 0.1), (2, 0.1)]).await;
+    let result = app.as_client(Call::get(format!("/api/v1/summarization/{task}/result"))).await;
+    assert_eq!(result.ok()["result"]["summary"], said[0]);
+    app.finish().await;
+}
