@@ -8,6 +8,11 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod cycles;
+mod figures;
+mod history;
+mod life;
+mod people;
+mod rows;
 mod scale;
 mod server;
 mod statuses;
@@ -46,6 +51,18 @@ pub(crate) struct Args {
     /// Seconds of idleness to watch for writes; 0 to leave them out.
     #[arg(long, default_value_t = 20)]
     idle_secs: u64,
+    /// Measure whole lives instead: three answers and six judgements for each task.
+    #[arg(long)]
+    life: bool,
+    /// Lives to run.
+    #[arg(long, default_value_t = 10_000)]
+    lives: usize,
+    /// The same with so many ended tasks in the database, in turn with an empty one.
+    #[arg(long)]
+    history: Option<usize>,
+    /// Rounds of that.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
     /// Measure sizes instead: 100,000 open tasks, 65,536 miners, 10,000 parked polls.
     #[arg(long)]
     scale: bool,
@@ -55,6 +72,12 @@ pub(crate) struct Args {
     /// One JSON object on the last line.
     #[arg(long)]
     json: bool,
+    /// Validators that must judge each answer (set by the kind of run).
+    #[arg(long, hide = true, default_value_t = 1)]
+    quorum: usize,
+    /// Seconds that a miner has for a task (set by the kind of run).
+    #[arg(long, hide = true)]
+    run_secs: Option<i64>,
     /// Be the server (used by the program itself).
     #[arg(long, hide = true)]
     serve: Option<std::path::PathBuf>,
@@ -74,6 +97,12 @@ async fn measure(args: Args) -> Result<(), Box<dyn Error>> {
     if args.scale {
         scale::measure(&args).await?.print(args.json);
         return Ok(());
+    }
+    if let Some(count) = args.history {
+        return history::measure(&args, count).await;
+    }
+    if args.life {
+        return life::measure(&args).await;
     }
     let server = server::Child::start(&args).await?;
     let idle = cycles::idle(&args, &server).await?;
