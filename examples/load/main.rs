@@ -10,6 +10,7 @@
 mod cycles;
 mod figures;
 mod history;
+mod hostile;
 mod life;
 mod people;
 mod rows;
@@ -63,6 +64,9 @@ pub(crate) struct Args {
     /// Rounds of that.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// Measure what one hostile client does to the others instead.
+    #[arg(long)]
+    hostile: bool,
     /// Measure sizes instead: 100,000 open tasks, 65,536 miners, 10,000 parked polls.
     #[arg(long)]
     scale: bool,
@@ -100,6 +104,9 @@ async fn measure(args: Args) -> Result<(), Box<dyn Error>> {
     }
     if let Some(count) = args.history {
         return history::measure(&args, count).await;
+    }
+    if args.hostile {
+        return hostile::measure(&args).await;
     }
     if args.life {
         return life::measure(&args).await;

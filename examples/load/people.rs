@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use super::server::{Child, VALIDATORS, miner_key, validator_key};
 use super::wire::{Answer, Wire};
@@ -128,4 +129,13 @@ pub(crate) const RESPOND: &str = "/api/v1/miner/response";
 /// Where a miner waits for work, a second at most, so that it sees the end of a run.
 pub(crate) fn work_of(uid: u16) -> String {
     format!("/api/v1/miners/{uid}/tasks?status=assigned&wait=1")
+}
+
+/// Waits for all of a crew; what each of them brought.
+pub(crate) async fn joined<T: 'static>(mut crew: JoinSet<Result<T, Failure>>) -> io::Result<Vec<T>> {
+    let mut all = Vec::with_capacity(crew.len());
+    while let Some(done) = crew.join_next().await {
+        all.push(done.map_err(io::Error::other)?.map_err(io::Error::other)?);
+    }
+    Ok(all)
 }
