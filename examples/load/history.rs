@@ -213,9 +213,8 @@ fn tell(
     (without, with): (&[Figures], &[Figures]),
     reads: (Reads, Reads),
 ) {
-    let of = |runs: &[Figures], figure: fn(&Figures) -> f64| {
-        median(runs.iter().map(figure).collect())
-    };
+    let of =
+        |runs: &[Figures], figure: fn(&Figures) -> f64| median(runs.iter().map(figure).collect());
     let mut figures = serde_json::Map::new();
     println!("\nmedians of {} rounds                 without     with    ratio", args.rounds);
     let all: [(&str, fn(&Figures) -> f64); 6] = [
@@ -234,7 +233,10 @@ fn tell(
     println!("\nlists, p50 and p99 in ms                 without            with");
     for ((what, a), (_, b)) in reads.0.iter().zip(&reads.1) {
         let times = [a.p50, a.p99, b.p50, b.p99].map(ms);
-        println!("{what:<34}{:>8.2} {:>8.2}{:>8.2} {:>8.2}", times[0], times[1], times[2], times[3]);
+        println!(
+            "{what:<34}{:>8.2} {:>8.2}{:>8.2} {:>8.2}",
+            times[0], times[1], times[2], times[3]
+        );
         figures.insert((*what).to_owned(), json!({ "without": a.json(), "with": b.json() }));
     }
     println!("start with the history            {start_ms:.0} ms");

@@ -7,7 +7,10 @@
 //! its cores. Every task is checked to have been completed exactly once.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod audio;
+mod balance;
 mod cycles;
+mod dead;
 mod figures;
 mod history;
 mod hostile;
@@ -67,6 +70,15 @@ pub(crate) struct Args {
     /// Measure what one hostile client does to the others instead.
     #[arg(long)]
     hostile: bool,
+    /// Measure how evenly equal miners are worked instead: 10,000 tasks, reports of 20 minutes ago.
+    #[arg(long)]
+    balance: bool,
+    /// Measure instead what `POST /v1/audio/transcriptions` adds to the miner's own time.
+    #[arg(long)]
+    audio: bool,
+    /// Measure instead how soon the tasks of dead miners are back in the queue.
+    #[arg(long)]
+    dead: bool,
     /// Measure sizes instead: 100,000 open tasks, 65,536 miners, 10,000 parked polls.
     #[arg(long)]
     scale: bool,
@@ -104,6 +116,15 @@ async fn measure(args: Args) -> Result<(), Box<dyn Error>> {
     }
     if let Some(count) = args.history {
         return history::measure(&args, count).await;
+    }
+    if args.balance {
+        return balance::measure(&args).await;
+    }
+    if args.audio {
+        return audio::measure(&args).await;
+    }
+    if args.dead {
+        return dead::measure(&args).await;
     }
     if args.hostile {
         return hostile::measure(&args).await;

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::ops::Range;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -20,7 +21,16 @@ pub(crate) async fn report(
     miners: u16,
     capacity: u32,
 ) -> Result<(), Box<dyn Error>> {
-    let statuses: Vec<Value> = (0..miners)
+    report_some(server, 0..miners, capacity).await
+}
+
+/// Tells that these miners serve, and no others.
+pub(crate) async fn report_some(
+    server: &Child,
+    miners: Range<u16>,
+    capacity: u32,
+) -> Result<(), Box<dyn Error>> {
+    let statuses: Vec<Value> = miners
         .map(|uid| {
             json!({
                 "uid": uid, "hotkey": miner_key(uid).hotkey(), "stake": 500.0, "is_serving": true,
@@ -132,7 +142,9 @@ pub(crate) fn work_of(uid: u16) -> String {
 }
 
 /// Waits for all of a crew; what each of them brought.
-pub(crate) async fn joined<T: 'static>(mut crew: JoinSet<Result<T, Failure>>) -> io::Result<Vec<T>> {
+pub(crate) async fn joined<T: 'static>(
+    mut crew: JoinSet<Result<T, Failure>>,
+) -> io::Result<Vec<T>> {
     let mut all = Vec::with_capacity(crew.len());
     while let Some(done) = crew.join_next().await {
         all.push(done.map_err(io::Error::other)?.map_err(io::Error::other)?);

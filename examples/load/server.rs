@@ -42,7 +42,8 @@ pub(crate) fn be(args: &Args, folder: &Path) -> Result<(), Box<dyn Error>> {
     config.evaluation.quorum = args.quorum;
     if let Some(secs) = args.run_secs {
         let kinds = config.kinds();
-        config.kinds = kinds.iter().map(|kind| TaskKind { run_secs: secs, ..kind.clone() }).collect();
+        config.kinds =
+            kinds.iter().map(|kind| TaskKind { run_secs: secs, ..kind.clone() }).collect();
     }
     config.auth.hotkeys = (0..VALIDATORS)
         .map(|number| RoleEntry {
@@ -103,6 +104,8 @@ pub(crate) struct Child {
     admin_key: String,
     hotkey: Hotkey,
     nonces: Nonces,
+    /// How far its clock is ahead.
+    ahead: Duration,
 }
 
 impl Child {
@@ -116,7 +119,8 @@ impl Child {
         let identity: Value = serde_json::from_slice(wire.get("/api/v1/identity").await?.body)?;
         let hotkey = Hotkey::parse(identity["hotkey"].as_str().unwrap_or_default())?;
         let nonces = Nonces::default();
-        Ok(Self { process, says, folder, address, admin_key, hotkey, nonces })
+        let ahead = Duration::ZERO;
+        Ok(Self { process, says, folder, address, admin_key, hotkey, nonces, ahead })
     }
 
     /// Stops the server and waits until it has gone; its data stay.
@@ -131,14 +135,16 @@ impl Child {
     /// Starts a stopped server again with the same data.
     pub(crate) async fn start_again(&mut self, args: &Args) -> Result<(), Box<dyn Error>> {
         (self.process, self.says, self.address, _) = spawn(args, self.folder.path()).await?;
+        self.ahead = Duration::ZERO;
         Ok(())
     }
 
     /// Puts the server's clock ahead.
-    pub(crate) async fn advance(&mut self, millis: i64) -> Result<(), Box<dyn Error>> {
+    pub(crate) async fn advance(&mut self, by: Duration) -> Result<(), Box<dyn Error>> {
         let input = self.process.stdin.as_mut().ok_or("the server is stopped")?;
-        input.write_all(format!("{millis}\n").as_bytes()).await?;
+        input.write_all(format!("{}\n", by.as_millis()).as_bytes()).await?;
         self.says.next_line().await?.ok_or("the server is gone")?;
+        self.ahead += by;
         Ok(())
     }
 
@@ -172,7 +178,7 @@ impl Child {
 
     /// Header lines that sign a request.
     pub(crate) fn sign(&self, who: &Keypair, method: &str, target: &str, body: &[u8]) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + self.ahead;
         let nonce = self.nonces.next(u64::try_from(now.as_nanos()).unwrap_or_default());
         let headers = sign_request(who, method, target, body, &self.hotkey, nonce);
         headers.into_iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect()
