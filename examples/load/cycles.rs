@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::Args;
-use super::server::{Child, VALIDATORS, miner_key, validator_key};
+use super::people::{Lease, report};
+use super::server::{Child, miner_key};
 use super::wire::Wire;
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -63,7 +63,7 @@ impl Run {
 
 /// One client alone, some tasks a second: how soon a waiting miner has the task.
 pub(crate) async fn idle(args: &Args, server: &Child) -> Result<(u64, u64), Box<dyn Error>> {
-    report(args, server).await?;
+    report(server, args.miners, 64).await?;
     let run = Run::new(400, 1, Some(Duration::from_millis(10)));
     Ok(drive(args, server, run, 1).await?.fetched)
 }
@@ -72,33 +72,6 @@ pub(crate) async fn idle(args: &Args, server: &Child) -> Result<(u64, u64), Box<
 pub(crate) async fn busy(args: &Args, server: &Child) -> Result<Figures, Box<dyn Error>> {
     let run = Run::new(args.cycles, args.window, None);
     drive(args, server, run, args.clients).await
-}
-
-/// Makes the miners known.
-async fn report(args: &Args, server: &Child) -> Result<(), Box<dyn Error>> {
-    let statuses: Vec<Value> = (0..args.miners)
-        .map(|uid| {
-            json!({
-                "uid": uid, "hotkey": miner_key(uid).hotkey(), "stake": 500.0, "is_serving": true,
-                "performance_score": 0.8, "current_load": 0, "max_capacity": 64,
-            })
-        })
-        .collect();
-    for number in 0..3.min(VALIDATORS) {
-        let body = json!({
-            "validator_uid": 10_000 + number, "epoch": 1, "miner_statuses": statuses,
-        })
-        .to_string();
-        let target = "/api/v1/validators/miner-status";
-        let key = validator_key(number);
-        let signed = server.sign(&key, "POST", target, body.as_bytes());
-        let mut wire = Wire::connect(&server.address, "").await?;
-        let answer = wire.post(target, "application/json", &signed, body.as_bytes()).await?;
-        if answer.status != 200 {
-            return Err(String::from_utf8_lossy(answer.body).into_owned().into());
-        }
-    }
-    Ok(())
 }
 
 async fn drive(
@@ -195,25 +168,6 @@ async fn submit(run: Arc<Run>, mut wire: Wire) -> Result<Vec<u64>, Failure> {
     }
 }
 
-#[derive(serde::Deserialize)]
-struct Lease<'a> {
-    task_id: &'a str,
-    #[serde(borrow)]
-    lease: Token<'a>,
-    #[serde(borrow)]
-    input_text: Text<'a>,
-}
-
-#[derive(serde::Deserialize)]
-struct Token<'a> {
-    token: &'a str,
-}
-
-#[derive(serde::Deserialize)]
-struct Text<'a> {
-    text: &'a str,
-}
-
 async fn mine(
     run: Arc<Run>,
     mut wire: Wire,
@@ -236,8 +190,7 @@ async fn mine(
         let now = run.nanos();
         let mut answers = Vec::new();
         for lease in serde_json::from_slice::<Vec<Lease<'_>>>(answer.body)? {
-            let number = lease.input_text.text.split(' ').nth(1).and_then(|n| n.parse().ok());
-            let number: usize = number.ok_or("a task of somebody else")?;
+            let number = lease.number()?;
             run.fetched[number].store(now, Ordering::Relaxed);
             let body = format!(
                 "{{\"task_id\":\"{}\",\"miner_uid\":{uid},\"lease_token\":\"{}\",\

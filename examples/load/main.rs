@@ -7,7 +7,16 @@
 //! its cores. Every task is checked to have been completed exactly once.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod audio;
+mod balance;
 mod cycles;
+mod dead;
+mod figures;
+mod history;
+mod hostile;
+mod life;
+mod people;
+mod rows;
 mod scale;
 mod server;
 mod statuses;
@@ -46,6 +55,30 @@ pub(crate) struct Args {
     /// Seconds of idleness to watch for writes; 0 to leave them out.
     #[arg(long, default_value_t = 20)]
     idle_secs: u64,
+    /// Measure whole lives instead: three answers and six judgements for each task.
+    #[arg(long)]
+    life: bool,
+    /// Lives to run.
+    #[arg(long, default_value_t = 10_000)]
+    lives: usize,
+    /// The same with so many ended tasks in the database, in turn with an empty one.
+    #[arg(long)]
+    history: Option<usize>,
+    /// Rounds of that.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Measure what one hostile client does to the others instead.
+    #[arg(long)]
+    hostile: bool,
+    /// Measure how evenly equal miners are worked instead: 10,000 tasks, reports of 20 minutes ago.
+    #[arg(long)]
+    balance: bool,
+    /// Measure instead what `POST /v1/audio/transcriptions` adds to the miner's own time.
+    #[arg(long)]
+    audio: bool,
+    /// Measure instead how soon the tasks of dead miners are back in the queue.
+    #[arg(long)]
+    dead: bool,
     /// Measure sizes instead: 100,000 open tasks, 65,536 miners, 10,000 parked polls.
     #[arg(long)]
     scale: bool,
@@ -55,6 +88,12 @@ pub(crate) struct Args {
     /// One JSON object on the last line.
     #[arg(long)]
     json: bool,
+    /// Validators that must judge each answer (set by the kind of run).
+    #[arg(long, hide = true, default_value_t = 1)]
+    quorum: usize,
+    /// Seconds that a miner has for a task (set by the kind of run).
+    #[arg(long, hide = true)]
+    run_secs: Option<i64>,
     /// Be the server (used by the program itself).
     #[arg(long, hide = true)]
     serve: Option<std::path::PathBuf>,
@@ -74,6 +113,24 @@ async fn measure(args: Args) -> Result<(), Box<dyn Error>> {
     if args.scale {
         scale::measure(&args).await?.print(args.json);
         return Ok(());
+    }
+    if let Some(count) = args.history {
+        return history::measure(&args, count).await;
+    }
+    if args.balance {
+        return balance::measure(&args).await;
+    }
+    if args.audio {
+        return audio::measure(&args).await;
+    }
+    if args.dead {
+        return dead::measure(&args).await;
+    }
+    if args.hostile {
+        return hostile::measure(&args).await;
+    }
+    if args.life {
+        return life::measure(&args).await;
     }
     let server = server::Child::start(&args).await?;
     let idle = cycles::idle(&args, &server).await?;

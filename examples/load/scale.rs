@@ -182,7 +182,7 @@ async fn report(
 }
 
 /// One figure of the server's metrics.
-async fn gauge(server: &Child, name: &str) -> Result<f64, Box<dyn Error>> {
+pub(crate) async fn gauge(server: &Child, name: &str) -> Result<f64, Box<dyn Error>> {
     let admin = server.admin();
     let mut wire = Wire::connect(&server.address, &admin).await?;
     let text = String::from_utf8(wire.get("/metrics").await?.body.to_vec())?;

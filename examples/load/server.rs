@@ -8,10 +8,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use pithead::app::Server;
 use pithead::config::{Config, Role, RoleEntry};
 use pithead::domain::ids::Hotkey;
+use pithead::domain::kind::TaskKind;
 use pithead::identity::Keypair;
 use pithead::identity::btauth::{Nonces, sign_request};
+use pithead::outside::Clock;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{ChildStdout, Command};
 
 use super::Args;
@@ -28,7 +30,8 @@ pub(crate) fn validator_key(number: u16) -> Keypair {
     Keypair::from_label(&format!("load/validator/{number}"))
 }
 
-/// Runs the server until standard input ends.
+/// Runs the server until standard input ends. Each line there puts its clock so many milliseconds
+/// ahead, and is answered with an empty one.
 pub(crate) fn be(args: &Args, folder: &Path) -> Result<(), Box<dyn Error>> {
     let mut config = Config::default();
     config.server.listen = "127.0.0.1:0".to_owned();
@@ -36,6 +39,12 @@ pub(crate) fn be(args: &Args, folder: &Path) -> Result<(), Box<dyn Error>> {
     config.database.clone_from(&args.database);
     config.auth.hotkey_api_keys = true;
     config.limits.reports_per_minute = u32::MAX;
+    config.evaluation.quorum = args.quorum;
+    if let Some(secs) = args.run_secs {
+        let kinds = config.kinds();
+        config.kinds =
+            kinds.iter().map(|kind| TaskKind { run_secs: secs, ..kind.clone() }).collect();
+    }
     config.auth.hotkeys = (0..VALIDATORS)
         .map(|number| RoleEntry {
             hotkey: validator_key(number).hotkey().to_string(),
@@ -49,9 +58,15 @@ pub(crate) fn be(args: &Args, folder: &Path) -> Result<(), Box<dyn Error>> {
     pithead::telemetry::metrics();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let server = Server::start(config).await?;
+        let clock = Clock::default();
+        let server = Server::start_at(config, clock.clone()).await?;
         println!("{} {}", server.address(), server.admin_key().unwrap_or_default());
-        let end = tokio::task::spawn_blocking(|| std::io::read_to_string(std::io::stdin()));
+        let end = tokio::task::spawn_blocking(move || {
+            for line in std::io::stdin().lines().map_while(Result::ok) {
+                clock.advance(line.parse().unwrap_or_default());
+                println!();
+            }
+        });
         server.run_until(async { drop(end.await) }).await?;
         Ok(())
     })
@@ -65,6 +80,10 @@ async fn spawn(args: &Args, folder: &Path) -> Result<Spawned, Box<dyn Error>> {
     command.arg("--serve").arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
     if let Some(url) = &args.database {
         command.arg("--database").arg(url);
+    }
+    command.arg("--quorum").arg(args.quorum.to_string());
+    if let Some(secs) = args.run_secs {
+        command.arg("--run-secs").arg(secs.to_string());
     }
     let mut process = command.kill_on_drop(true).spawn()?;
     let out = process.stdout.take().ok_or("no output")?;
@@ -85,6 +104,8 @@ pub(crate) struct Child {
     admin_key: String,
     hotkey: Hotkey,
     nonces: Nonces,
+    /// How far its clock is ahead.
+    ahead: Duration,
 }
 
 impl Child {
@@ -98,14 +119,45 @@ impl Child {
         let identity: Value = serde_json::from_slice(wire.get("/api/v1/identity").await?.body)?;
         let hotkey = Hotkey::parse(identity["hotkey"].as_str().unwrap_or_default())?;
         let nonces = Nonces::default();
-        Ok(Self { process, says, folder, address, admin_key, hotkey, nonces })
+        let ahead = Duration::ZERO;
+        Ok(Self { process, says, folder, address, admin_key, hotkey, nonces, ahead })
+    }
+
+    /// Stops the server and waits until it has gone; its data stay.
+    pub(crate) async fn stop(&mut self) -> Result<(), Box<dyn Error>> {
+        drop(self.process.stdin.take());
+        match self.process.wait().await? {
+            status if status.success() => Ok(()),
+            status => Err(format!("the server ended with {status}").into()),
+        }
+    }
+
+    /// Starts a stopped server again with the same data.
+    pub(crate) async fn start_again(&mut self, args: &Args) -> Result<(), Box<dyn Error>> {
+        (self.process, self.says, self.address, _) = spawn(args, self.folder.path()).await?;
+        self.ahead = Duration::ZERO;
+        Ok(())
+    }
+
+    /// Puts the server's clock ahead.
+    pub(crate) async fn advance(&mut self, by: Duration) -> Result<(), Box<dyn Error>> {
+        let input = self.process.stdin.as_mut().ok_or("the server is stopped")?;
+        input.write_all(format!("{}\n", by.as_millis()).as_bytes()).await?;
+        self.says.next_line().await?.ok_or("the server is gone")?;
+        self.ahead += by;
+        Ok(())
+    }
+
+    /// Where its rows are.
+    pub(crate) fn database(&self, args: &Args) -> String {
+        let file = || format!("sqlite:{}?mode=rw", self.folder.path().join("pithead.db").display());
+        args.database.clone().unwrap_or_else(file)
     }
 
     /// Kills the server with -9 and starts it again with the same data.
     pub(crate) async fn kill_and_start(&mut self, args: &Args) -> Result<(), Box<dyn Error>> {
         self.process.kill().await?;
-        (self.process, self.says, self.address, _) = spawn(args, self.folder.path()).await?;
-        Ok(())
+        self.start_again(args).await
     }
 
     /// Header lines of the administrator.
@@ -126,7 +178,7 @@ impl Child {
 
     /// Header lines that sign a request.
     pub(crate) fn sign(&self, who: &Keypair, method: &str, target: &str, body: &[u8]) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + self.ahead;
         let nonce = self.nonces.next(u64::try_from(now.as_nanos()).unwrap_or_default());
         let headers = sign_request(who, method, target, body, &self.hotkey, nonce);
         headers.into_iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect()
