@@ -253,6 +253,7 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
         wake: deps.wake.clone(),
         draining: Arc::new(AtomicBool::new(false)),
         stopping: watch::channel(false).0,
+        answered: crate::http::answered::AnsweredTasks::default(),
         started: Instant::now(),
         store: store.clone(),
         config,

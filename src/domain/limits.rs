@@ -130,6 +130,8 @@ pub const IN_FLIGHT_MAX: usize = 4_096;
 pub const PARKED_MAX: usize = 20_000;
 /// Rows that one page of a list holds at most.
 pub const PAGE_MAX: u64 = 200;
+/// Done tasks whose answers' slots are kept in memory for their judges, some hundred bytes each.
+pub const ANSWERED_KEPT: usize = 8_192;
 /// Rows of usage in one answer.
 pub const USAGE_ROWS_MAX: u64 = 10_000;
 /// Commands that one transaction takes at most.

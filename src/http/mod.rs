@@ -4,6 +4,7 @@
 //! credentials, and then its route. Nothing is read from a body before the gate let it in, and no
 //! handler runs for a caller that its signature does not name.
 
+pub mod answered;
 pub mod auth;
 mod download;
 pub mod error;
@@ -84,6 +85,8 @@ pub struct Web {
     pub draining: Arc<AtomicBool>,
     /// Whether the server goes down, so that streams end.
     pub stopping: watch::Sender<bool>,
+    /// Who answered what of tasks that are judged.
+    pub answered: answered::AnsweredTasks,
     /// Since when it runs.
     pub started: Instant,
 }

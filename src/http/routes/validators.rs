@@ -10,12 +10,13 @@ use crate::domain::ids::{MinerUid, TaskId, ValidatorId};
 use crate::domain::limits::PAGE_MAX;
 use crate::domain::task::TaskState;
 use crate::domain::units::Score;
+use crate::http::answered::Answered;
 use crate::http::auth::ValidatorCaller;
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::Fields;
 use crate::http::upload::Body;
 use crate::http::{Web, view};
-use crate::store::{Evaluate, Evaluated, JudgementRow, ResponseRow, TaskPage, TaskRecord};
+use crate::store::{Evaluate, Evaluated, JudgementRow, TaskPage, TaskRecord};
 
 /// The row of the validator that calls.
 pub(super) async fn id_of(
@@ -136,10 +137,10 @@ pub(super) async fn evaluate(
     let data = fields.need("evaluation_data", data);
     let task = fields.finish("task_id", task)?;
     let validator = id_of(&web, &caller, uid.and_then(|uid| u16::try_from(uid).ok())).await?;
-    let record = web.store.task(task).await?.ok_or_else(|| ApiError::not_found("task"))?;
-    let responses = web.store.responses(task).await?;
-    let judgements = judgements(&data.unwrap_or(Value::Null), &responses)?;
-    let (_, kind) = web.kinds.find(&record.task.kind).ok_or_else(|| ApiError::not_found("task"))?;
+    let answered = web.answered.of(&*web.store, task).await?;
+    let answered = answered.ok_or_else(|| ApiError::not_found("task"))?;
+    let judgements = judgements(&data.unwrap_or(Value::Null), &answered)?;
+    let (_, kind) = web.kinds.find(&answered.kind).ok_or_else(|| ApiError::not_found("task"))?;
     let evaluate = Evaluate {
         task,
         validator,
@@ -151,14 +152,14 @@ pub(super) async fn evaluate(
     };
     match web.stats.send(TakeEvaluation(evaluate)).await?? {
         Evaluated::Accepted { recorded, duplicates, state, best_slot, .. } => {
-            let best = responses.iter().find(|r| Some(r.token.slot) == best_slot);
+            let best = answered.slots.iter().find(|(slot, _)| Some(*slot) == best_slot);
             Ok(HttpResponse::Ok().json(json!({
                 "success": true,
                 "task_id": task,
                 "accepted": recorded,
                 "duplicates": duplicates,
                 "task_status": state,
-                "best_miner_uid": best.map(|response| response.miner_uid),
+                "best_miner_uid": best.map(|(_, uid)| uid),
             })))
         }
         Evaluated::Conflict(slot) => Err(ApiError::new(
@@ -178,13 +179,13 @@ pub(super) async fn evaluate(
 
 /// Judgements from `{"evaluations": [{miner_uid | slot, accuracy, score?}]}`, from a bare list, or
 /// from the documents' map of uid to score.
-fn judgements(data: &Value, responses: &[ResponseRow]) -> ApiResult<Vec<JudgementRow>> {
+fn judgements(data: &Value, answered: &Answered) -> ApiResult<Vec<JudgementRow>> {
     let wrong = |reason: &str| ApiError::field("evaluation_data", reason);
     let entries = match data.get("evaluations").unwrap_or(data) {
         Value::Array(entries) => entries,
         _ => return Err(wrong("must hold a list `evaluations`")),
     };
-    if entries.is_empty() || entries.len() > responses.len().max(1) {
+    if entries.is_empty() || entries.len() > answered.slots.len().max(1) {
         return Err(wrong("must hold one entry for each response that you judge"));
     }
     let mut judgements: Vec<JudgementRow> = Vec::with_capacity(entries.len());
@@ -194,7 +195,7 @@ fn judgements(data: &Value, responses: &[ResponseRow]) -> ApiResult<Vec<Judgemen
             (Some(slot), _) => slot.as_u64().and_then(|slot| u16::try_from(slot).ok()),
             (None, Some(uid)) => {
                 let uid = uid.as_u64().and_then(|uid| u16::try_from(uid).ok()).map(MinerUid);
-                responses.iter().find(|r| Some(r.miner_uid) == uid).map(|r| r.token.slot)
+                answered.slots.iter().find(|(_, by)| Some(*by) == uid).map(|(slot, _)| *slot)
             }
             (None, None) => None,
         };
