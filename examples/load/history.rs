@@ -204,6 +204,8 @@ pub(crate) async fn measure(args: &Args, count: usize) -> Result<(), Box<dyn Err
     Ok(())
 }
 
+/// One number of a run.
+type Figure = fn(&Figures) -> f64;
 type Reads = Vec<(&'static str, Spread)>;
 
 fn tell(
@@ -217,7 +219,7 @@ fn tell(
         |runs: &[Figures], figure: fn(&Figures) -> f64| median(runs.iter().map(figure).collect());
     let mut figures = serde_json::Map::new();
     println!("\nmedians of {} rounds                 without     with    ratio", args.rounds);
-    let all: [(&str, fn(&Figures) -> f64); 6] = [
+    let all: [(&str, Figure); 6] = [
         ("lives_per_second", |run| run.per_second),
         ("submit_ms_p50", |run| ms(run.submit.p50)),
         ("submit_ms_p99", |run| ms(run.submit.p99)),

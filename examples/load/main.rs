@@ -3,6 +3,10 @@
 //!
 //!     cargo run --release --example load -- --json
 //!
+//! Other runs, each alone: `--life` (a task from its submit to its approval), `--history 1000000`
+//! (the same beside so many ended tasks), `--hostile` (one client against the others), `--balance`,
+//! `--audio`, `--dead` (of miners), `--scale` (sizes).
+//!
 //! The server runs in a process of its own (this program, started again); the load generator shares
 //! its cores. Every task is checked to have been completed exactly once.
 #![allow(clippy::print_stdout, clippy::print_stderr)]

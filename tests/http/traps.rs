@@ -1,42 +1,39 @@
 //! What hurt the users of other queues and routers: each trap has a test of its own, here or where
-//! its story is told. In the order of the list in `origin.md`:
+//! its story is told.
 //!
-//! * rescue by elapsed time alone: `walks::silence::heartbeats_keep_a_lease_alive_beyond_its_first_time`,
-//!   `walks::silence::a_run_that_falls_silent_is_given_to_another_and_its_late_answer_is_refused`
-//! * completion by the worker's name: `traps::reuse_of_a_worker_does_not_complete_its_own_stale_attempt`
-//! * assignment that loses tasks: `traps::an_assignment_cut_off_by_a_restart_loses_no_task`, and under
-//!   kill -9 `kill::what_was_acknowledged_outlives_kills_under_load_on_sqlite`
-//! * a write per heartbeat: `traps::heartbeats_in_a_row_are_one_write`
-//! * idle polling: `traps::an_idle_server_writes_nothing`,
-//!   `walks::waiting::a_poll_without_work_ends_empty_after_its_time`
-//! * statistics by counting: `architecture::statistics_never_count_tables`
-//! * cancel that does nothing: `walks::cancel::a_cancelled_task_really_stops`
-//! * a breaker opened by our overload: `traps::our_own_overload_is_not_the_miners_failure`
-//! * herding: `traps::work_does_not_herd_onto_one_miner`
-//! * the failing worker again: `traps::the_failing_worker_does_not_get_the_job_again`
-//! * SQLITE_BUSY: `traps::a_concurrent_writer_never_surfaces_as_busy`
-//! * acceptance after expiry: `traps::completion_and_renewal_are_refused_after_expiry`,
-//!   `traps::an_answer_that_races_its_expiry_counts_once_or_not_at_all`
+//! | trap | tests |
+//! |---|---|
+//! | rescue by elapsed time alone runs jobs twice or overwrites finished ones | `walks::silence::heartbeats_keep_a_lease_alive_beyond_its_first_time`, `walks::silence::a_run_that_falls_silent_is_given_to_another_and_its_late_answer_is_refused` |
+//! | completion checked by the worker's name accepts stale answers | `traps::reuse_of_a_worker_does_not_complete_its_own_stale_attempt` |
+//! | assignment by deleting and inserting loses tasks | `traps::an_assignment_cut_off_by_a_restart_loses_no_task`, under kill -9 `kill::what_was_acknowledged_outlives_kills_under_load_on_sqlite` |
+//! | a write per heartbeat saturates the database | `traps::heartbeats_in_a_row_are_one_write` |
+//! | idle polling burns the processor | `traps::an_idle_server_writes_nothing`, `walks::waiting::a_poll_without_work_ends_empty_after_its_time` |
+//! | statistics by counting tables | `architecture::statistics_never_count_tables` |
+//! | cancel that does nothing | `walks::cancel::a_cancelled_task_really_stops` |
+//! | a circuit breaker opened by our own overload | `traps::our_own_overload_is_not_the_miners_failure` |
+//! | herding by stale scores | `traps::work_does_not_herd_onto_one_miner` |
+//! | the failing worker gets the job again | `traps::the_failing_worker_does_not_get_the_job_again` |
+//! | SQLITE_BUSY reaches callers | `traps::a_concurrent_writer_never_surfaces_as_busy` |
+//! | renewal or completion accepted after expiry | `traps::completion_and_renewal_are_refused_after_expiry`, `traps::an_answer_that_races_its_expiry_counts_once_or_not_at_all` |
+//! | webhooks in memory | `walks::told::what_was_not_delivered_when_the_server_stopped_is_delivered_by_its_successor`, in the rows `store::telling::a_task_on_its_way_is_told_step_by_step` |
+//! | webhooks unsigned | `walks::told::a_task_is_told_from_its_first_answer_to_its_approval_and_signed`, `walks::told::after_a_rotation_both_secrets_sign_for_a_day` |
+//! | webhooks dropped | `walks::told::a_failing_receiver_is_tried_seven_times_over_eighteen_hours_and_then_given_up`, `walks::told::a_slow_receiver_holds_up_nobody_else` |
+//! | dashboards that hold so many tasks in memory and lose them | `traps::what_ended_is_listed_and_counted_after_a_restart_as_before`, `walks::history::an_old_task_leaves_the_lists_stays_readable_and_is_forgotten_one_day` |
 //!
 //! The seven cases of correctness, over HTTP and in the rows:
 //!
-//! * enqueue joins the transaction: `walks::idempotency::the_same_submit_many_times_at_once_is_one_task`,
-//!   `store::fences::a_task_its_key_and_its_nonce_come_together_or_not_at_all`
-//! * a late ack: `traps::a_late_ack_does_not_overwrite_its_successor`,
-//!   `store::fences::a_late_answer_does_not_overwrite_its_successor`
-//! * a worker id used again: `traps::reuse_of_a_worker_does_not_complete_its_own_stale_attempt`,
-//!   `store::fences::the_same_miner_again_does_not_complete_its_stale_attempt`
-//! * a retryable failure: `traps::a_retryable_failure_is_never_stranded`,
-//!   `store::fences::a_retryable_failure_is_never_stranded`
-//! * completion and renewal after expiry: `traps::completion_and_renewal_are_refused_after_expiry`,
-//!   `store::fences::completion_and_renewal_are_refused_after_expiry`
-//! * SQLITE_BUSY: `traps::a_concurrent_writer_never_surfaces_as_busy`,
-//!   `store::concurrent::bursts_of_random_commands_keep_every_invariant_on_sqlite`
-//! * a process kill: `kill::what_was_acknowledged_outlives_kills_under_load_on_sqlite`,
-//!   `store::fences::what_was_acknowledged_survives_a_kill_on_sqlite`
+//! | case | tests |
+//! |---|---|
+//! | enqueue joins the caller's transaction | `walks::idempotency::the_same_submit_many_times_at_once_is_one_task`, `store::fences::a_task_its_key_and_its_nonce_come_together_or_not_at_all` |
+//! | a late ack must not overwrite its successor | `traps::a_late_ack_does_not_overwrite_its_successor`, `store::fences::a_late_answer_does_not_overwrite_its_successor` |
+//! | a worker id used again must not complete a stale attempt | `traps::reuse_of_a_worker_does_not_complete_its_own_stale_attempt`, `store::fences::the_same_miner_again_does_not_complete_its_stale_attempt` |
+//! | a retryable failure is never stranded | `traps::a_retryable_failure_is_never_stranded`, `store::fences::a_retryable_failure_is_never_stranded` |
+//! | completion and renewal are refused after expiry | `traps::completion_and_renewal_are_refused_after_expiry`, `store::fences::completion_and_renewal_are_refused_after_expiry` |
+//! | SQLITE_BUSY never surfaces under a concurrent writer | `traps::a_concurrent_writer_never_surfaces_as_busy`, `store::concurrent::bursts_of_random_commands_keep_every_invariant_on_sqlite` |
+//! | recovery after a process kill | `kill::what_was_acknowledged_outlives_kills_under_load_on_sqlite`, `store::fences::what_was_acknowledged_survives_a_kill_on_sqlite` |
 //!
 //! Weaknesses of the original that concern the whole: `traps::answers_are_not_public`,
-//! `traps::one_liar_does_not_keep_a_dead_miner_alive`. Webhooks and dashboards are not built yet.
+//! `traps::one_liar_does_not_keep_a_dead_miner_alive`.
 
 use std::time::{Duration, SystemTime};
 
@@ -384,4 +381,41 @@ async fn answers_are_not_public() {
     assert_eq!(left["count"], 0);
     let completed = app.send(validator(0).who(), Call::get("/api/v1/tasks/completed")).await.ok();
     assert_eq!(completed, json!([]));
+}
+
+#[tokio::test]
+async fn what_ended_is_listed_and_counted_after_a_restart_as_before() {
+    const TASKS: usize = 23;
+    let mut app = TestApp::start().await;
+    let m = miner(0);
+    app.report(&[&m]).await;
+    for _ in 0..TASKS {
+        let task = app.submit_tts(&[("redundancy", "1")]).await;
+        let lease = app.one_lease(&m).await;
+        app.answer(&m, &lease).await.ok();
+        app.evaluate(&validator(0), &task, &[(0, 0.9)]).await;
+    }
+    let shown = async |app: &TestApp| {
+        let (mut tasks, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = Call::get(format!("/api/v1/tasks?status=approved&limit=10{cursor}"));
+            let page = app.as_client(page).await.ok();
+            for task in page["tasks"].as_array().unwrap() {
+                let id = text(&task["task_id"]);
+                let result = Call::get(format!("/api/v1/tts/{id}/result"));
+                tasks.push((id.to_owned(), app.as_client(result).await.ok()));
+            }
+            let Some(next) = page["next_cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        let board = app.as_client(Call::get("/api/v1/leaderboard?period=all_time")).await.ok();
+        let stats = app.as_client(Call::get("/api/v1/miners/0/stats")).await.ok();
+        (tasks, board["miners"].clone(), stats["kinds"][0]["evidence"].clone())
+    };
+    let before = shown(&app).await;
+    assert_eq!(before.0.len(), TASKS);
+    assert_eq!(before.1[0]["scored"], TASKS);
+    app.restart().await;
+    assert_eq!(shown(&app).await, before);
+    app.finish().await;
 }

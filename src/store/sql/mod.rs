@@ -15,6 +15,8 @@ mod idempotency;
 mod lease;
 mod nonce;
 mod outbox;
+#[cfg(test)]
+mod plans;
 mod reads;
 mod records;
 mod register;

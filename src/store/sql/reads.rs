@@ -73,21 +73,25 @@ fn records(
     tasks.into_iter().map(whole).collect()
 }
 
-/// All tasks that have not ended. Nothing else runs yet, so that three readers see one state; each
-/// row is read while the database looks for the next.
+/// Rows of all tasks that have not ended. In no order: with one by key, SQLite would rather walk all
+/// tasks there ever were than sort the open ones.
+pub(super) fn open_rows() -> Select<e::task::Entity> {
+    e::task::Entity::find().filter(e::task::Column::FinishedAt.is_null())
+}
+
+/// All tasks that have not ended, by id. Nothing else runs yet, so that three readers see one state;
+/// each row is read while the database looks for the next.
 async fn open_tasks(db: &DatabaseConnection) -> StoreResult<Vec<TaskRecord>> {
     let open = || {
         let mut ids = Query::select();
         ids.column(e::task::Column::Id).from(e::task::Entity);
         ids.and_where(e::task::Column::FinishedAt.is_null()).take()
     };
-    let tasks = e::task::Entity::find()
-        .filter(e::task::Column::FinishedAt.is_null())
-        .order_by_asc(e::task::Column::Id);
     let slots = slots_of(e::slot::Column::TaskId.in_subquery(open()));
     let attempts = attempts_of(e::attempt::Column::TaskId.in_subquery(open()));
-    let (tasks, slots, attempts) =
-        tokio::try_join!(streamed(db, tasks), streamed(db, slots), streamed(db, attempts))?;
+    let (mut tasks, slots, attempts) =
+        tokio::try_join!(streamed(db, open_rows()), streamed(db, slots), streamed(db, attempts))?;
+    tasks.sort_unstable_by_key(|task| task.id);
     records(tasks, slots, attempts)
 }
 
@@ -103,15 +107,18 @@ pub(super) async fn task(db: &DatabaseConnection, id: TaskId) -> StoreResult<Opt
     Ok(complete(db, found.into_iter().collect()).await?.pop())
 }
 
+/// Tasks of which a holder has a live lease, one row per lease. The moment names the index of live
+/// leases: `IS NOT NULL`, or wanting each task once, would have SQLite walk all slots there ever were.
+pub(super) const HELD: &str = "SELECT task_id FROM slot WHERE expires_at >= 0 AND holder = $1";
+
 pub(super) async fn held_by(
     db: &DatabaseConnection,
     holder: Holder,
 ) -> StoreResult<Vec<TaskRecord>> {
-    let text = "SELECT DISTINCT task_id FROM slot WHERE expires_at IS NOT NULL AND holder = $1";
-    by_ids(db, text, vec![holder.id().into()]).await
+    by_ids(db, HELD, vec![holder.id().into()]).await
 }
 
-/// Tasks whose ids a statement gives, by id.
+/// Tasks whose ids a statement gives, each once, by id.
 async fn by_ids(
     db: &DatabaseConnection,
     text: &str,
@@ -121,6 +128,8 @@ async fn by_ids(
     for row in db.query_all_raw(statement(db, text, values)).await? {
         ids.push(get(&row, 0)?);
     }
+    ids.sort_unstable();
+    ids.dedup();
     let mut records = Vec::with_capacity(ids.len());
     for ids in ids.chunks(IN_MAX) {
         let rows = e::task::Entity::find()

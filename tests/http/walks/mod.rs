@@ -7,6 +7,7 @@ mod fairness;
 mod files;
 mod history;
 mod idempotency;
+mod kind;
 mod order;
 mod pull;
 mod redundancy;
