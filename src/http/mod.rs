@@ -11,6 +11,7 @@ mod fields;
 mod filename;
 pub mod intake;
 mod openai;
+pub mod openapi;
 pub mod peer;
 mod routes;
 mod story;
@@ -86,6 +87,8 @@ pub struct Web {
     pub stopping: watch::Sender<bool>,
     /// Since when it runs.
     pub started: Instant,
+    /// The contract, as it is shown.
+    pub documents: openapi::Documents,
 }
 
 impl Web {
