@@ -72,6 +72,9 @@ async fn the_page_shows_every_route_and_loads_nothing() {
     app.finish().await;
 }
 
+/// What is bent, and how.
+type Case<'c> = (&'static str, &'c dyn Fn(&mut Value));
+
 #[tokio::test]
 async fn an_answer_that_is_not_as_documented_is_noticed() {
     let app = TestApp::start().await;
@@ -86,7 +89,7 @@ async fn an_answer_that_is_not_as_documented_is_noticed() {
     };
     let breach = |answer: &Answer| app.contract.breach(answer);
     assert_eq!(breach(&good), None);
-    let cases: [(&str, &dyn Fn(&mut Value)); 6] = [
+    let cases: [Case<'_>; 6] = [
         ("a field too many", &|value| value["more"] = json!(1)),
         ("one too many within", &|value| value["progress"]["more"] = json!(1)),
         ("one missing", &|value| drop(value.as_object_mut().unwrap().remove("deadline"))),

@@ -146,6 +146,10 @@ fn response(answer: &AnswerDoc, head: bool) -> Value {
             Content::Json(schema) => {
                 content.insert("application/json".to_owned(), json!({ "schema": schema }));
             }
+            // A schema would be one of the events, for some readers, and of all of them for others.
+            Content::Other(media @ "text/event-stream") => {
+                content.insert((*media).to_owned(), json!({}));
+            }
             Content::Other(media) => {
                 content.insert((*media).to_owned(), json!({ "schema": { "type": "string" } }));
             }

@@ -89,7 +89,7 @@ pub(super) fn responses() -> Map<String, Value> {
         responses.insert(
             format!("Problem{status}"),
             json!({
-                "description": titles.join(". "),
+                "description": titles.join("; "),
                 "headers": headers(status),
                 "content": { "application/problem+json": { "schema": schema } },
             }),
@@ -103,7 +103,7 @@ pub(super) fn responses() -> Map<String, Value> {
         responses.insert(
             format!("OpenAIError{status}"),
             json!({
-                "description": titles.join(". "),
+                "description": titles.join("; "),
                 "headers": headers(status),
                 "content": { "application/json": { "schema": schema } },
             }),

@@ -5,6 +5,7 @@
 //! takes longer than all the rest; signatures have tests of their own. Not asked: streams of open
 //! tasks, and long-polls of more than a second.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use super::openai::{Desk, answer};
 use super::venv;
 
 /// Generated requests of each sort for each operation and caller.
-const EXAMPLES: &str = "8";
+const EXAMPLES: &str = "20";
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_headers_conformance,response_schema_conformance";
 
@@ -26,43 +27,67 @@ async fn generated_requests_of_every_caller_are_answered_as_documented() {
     let working = tokio::spawn(work(desk.http.clone(), desk.server.url(), desk.miner_key().await));
     let client = desk.key("client").await;
     let known = known(&desk, &client).await;
-    let callers = [
-        ("nobody", None),
-        ("client", Some(client)),
-        ("admin", Some(desk.key("admin").await)),
-        ("miner", Some(desk.key(&format!("miner:{}", desk.idle.hotkey())).await)),
-        ("validator", Some(desk.key(&format!("validator:{}", desk.validator.hotkey())).await)),
+    let miner = desk.key(&format!("miner:{}", desk.idle.hotkey())).await;
+    let validator = desk.key(&format!("validator:{}", desk.validator.hotkey())).await;
+    let admin = desk.key("admin").await;
+    let callers: [(&str, Option<&str>, &[&str]); 5] = [
+        ("nobody", None, &["everybody"]),
+        ("client", Some(&client), &["clients", "known"]),
+        ("admin", Some(&admin), &["admins"]),
+        ("miner", Some(&miner), &["miners", "workers"]),
+        ("validator", Some(&validator), &["validators"]),
     ];
-    let mut failed = Vec::new();
-    for (who, key) in callers {
-        let mut command = Command::new(python.with_file_name("st"));
-        command
-            .arg("run")
-            .arg(desk.server.url() + "/openapi.json")
-            .args(["--checks", CHECKS, "--max-examples", EXAMPLES, "--seed", "1"])
-            .args(["--phases", "examples,coverage,fuzzing", "--no-shrink", "--no-color"])
-            .args(["--generation-database", "none", "--request-timeout", "30"])
-            .args(["--suppress-health-check", "all", "--warnings", "off"])
-            .args(["--generation-with-security-parameters", "false", "--continue-on-failure"])
-            .args(key.iter().flat_map(|key| ["-H".to_owned(), format!("X-API-Key: {key}")]))
-            .env("SCHEMATHESIS_HOOKS", "schemathesis_hooks")
-            .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/python"))
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("KNOWN", known.to_string())
-            .current_dir(folder.path())
-            .stdin(std::process::Stdio::null())
-            .kill_on_drop(true);
-        let limit = Duration::from_secs(600);
-        let done = tokio::time::timeout(limit, command.output()).await.expect("it ends").unwrap();
-        let told = String::from_utf8_lossy(&done.stdout).into_owned();
-        println!("{who}: {}", told.lines().rev().take(6).collect::<Vec<_>>().join(" | "));
-        if !done.status.success() {
-            failed.push(format!("{who}:\n{told}\n{}", String::from_utf8_lossy(&done.stderr)));
+    let (mut failed, mut asked) = (Vec::new(), 0);
+    for (who, key, own) in callers {
+        // All routes at random; those that are the caller's with every field at its limits too.
+        let mut runs = vec![vec!["--phases=fuzzing".to_owned()]];
+        let of = |callers| format!("--include-by=/x-callers=={callers}");
+        runs.extend(own.iter().map(|callers| vec!["--phases=coverage".to_owned(), of(callers)]));
+        for run in runs {
+            let mut command = st(python, &desk.server.url(), folder.path(), key);
+            command.args(&run).env("KNOWN", known.to_string());
+            let limit = Duration::from_secs(600);
+            let done = tokio::time::timeout(limit, command.output()).await.expect("it ends");
+            let done = done.unwrap();
+            let told = String::from_utf8_lossy(&done.stdout).into_owned();
+            asked += cases(&told);
+            if !done.status.success() {
+                let error = String::from_utf8_lossy(&done.stderr);
+                failed.push(format!("{who} {run:?}:\n{told}\n{error}"));
+            }
         }
     }
     working.abort();
+    println!("{asked} generated requests");
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    assert!(asked > 5_000, "only {asked} requests");
     desk.server.stop().await;
+}
+
+/// The program, ready to run for a caller.
+fn st(python: &Path, url: &str, folder: &Path, key: Option<&str>) -> Command {
+    let mut command = Command::new(python.with_file_name("st"));
+    command
+        .arg("run")
+        .arg(format!("{url}/openapi.json"))
+        .args(["--checks", CHECKS, "--max-examples", EXAMPLES, "--seed", "1"])
+        .args(["--no-shrink", "--no-color", "--generation-database", "none"])
+        .args(["--request-timeout", "30", "--suppress-health-check", "all", "--warnings", "off"])
+        .args(["--generation-with-security-parameters", "false", "--continue-on-failure"])
+        .args(key.iter().flat_map(|key| ["-H".to_owned(), format!("X-API-Key: {key}")]))
+        .env("SCHEMATHESIS_HOOKS", "schemathesis_hooks")
+        .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/python"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .current_dir(folder)
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// How many requests a run says that it made.
+fn cases(told: &str) -> u64 {
+    let line = told.lines().find_map(|line| line.trim().split_once(" generated, "));
+    line.and_then(|(count, _)| count.parse().ok()).unwrap_or(0)
 }
 
 /// Things that are there, by the beginnings of the paths that name them.
@@ -84,7 +109,9 @@ async fn known(desk: &Desk, client: &str) -> Value {
     let voice = post("/api/v1/voices", json!({ "name": "of a test" })).await;
     // Nobody answers at such a name.
     let webhook = post("/api/v1/webhooks", json!({ "url": "https://receiver.invalid/" })).await;
+    let spare = desk.key("client").await;
     json!({
+        "key": spare.split('_').nth(1).unwrap(),
         "/api/v1/tasks/": id(&task, "task_id"),
         "/api/v1/task": id(&task, "task_id"),
         "/api/v1/{kind}": id(&task, "task_id"),
