@@ -19,6 +19,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::actors::{Actors, Deps};
 use crate::config::{BlobStore, BlobsConfig, Config, ConfigError};
+use crate::http::openapi::Documents;
 use crate::http::{Roles, Web, application, auth, intake, peer};
 use crate::identity::{ApiKey, Keypair};
 use crate::outside::blobs::{Bucket, Place};
@@ -255,6 +256,7 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
         stopping: watch::channel(false).0,
         answered: crate::http::answered::AnsweredTasks::default(),
         started: Instant::now(),
+        documents: Documents::default(),
         store: store.clone(),
         config,
         kinds,

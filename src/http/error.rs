@@ -18,6 +18,9 @@ macro_rules! codes {
         pub enum Code { $($(#[$doc])* $variant,)* }
 
         impl Code {
+            /// All of them.
+            pub(super) const ALL: &[Self] = &[$(Self::$variant,)*];
+
             /// The `code` of the problem.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
@@ -30,7 +33,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => $status,)* }
             }
 
-            const fn title(self) -> &'static str {
+            pub(super) const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)* }
             }
         }

@@ -12,6 +12,7 @@ mod fields;
 mod filename;
 pub mod intake;
 mod openai;
+pub mod openapi;
 pub mod peer;
 mod routes;
 mod story;
@@ -89,6 +90,8 @@ pub struct Web {
     pub answered: answered::AnsweredTasks,
     /// Since when it runs.
     pub started: Instant,
+    /// The contract, as it is shown.
+    pub documents: openapi::Documents,
 }
 
 impl Web {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::too_many_lines, missing_docs)]
 
 mod auth;
+mod contract;
 mod edges;
 mod gate;
 mod routes;

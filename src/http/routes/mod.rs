@@ -1,6 +1,7 @@
 //! The route table.
 
 mod any;
+mod docs;
 mod events;
 mod files;
 mod miners;
@@ -24,105 +25,127 @@ use actix_web::{
 };
 
 use super::error::{ApiError, ApiResult, Code};
+use super::openapi::{About, Argument, Signature};
 
-/// A path with its method and handler.
-type Entry = (&'static str, (&'static str, Route));
-
-/// Routes of operators and clients. Literal paths stand before patterns that would match them too.
-fn for_clients() -> Vec<Entry> {
-    vec![
-        // Operators
-        ("/livez", probe(ops::livez)),
-        ("/readyz", probe(ops::readyz)),
-        ("/metrics", get(ops::metrics)),
-        ("/api/v1/health", get(ops::health)),
-        ("/api/v1/identity", get(ops::identity)),
-        ("/api/v1/admin/drain", post(ops::drain)),
-        ("/api/v1/admin/keys", get(ops::list_keys)),
-        ("/api/v1/admin/keys", post(ops::create_key)),
-        ("/api/v1/admin/keys/{id}", delete(ops::revoke_key)),
-        // Clients
-        ("/api/v1/transcription", post(submit::transcription)),
-        ("/api/v1/tts", post(submit::tts)),
-        ("/api/v1/summarization", post(submit::summarization)),
-        ("/api/v1/video-transcription", post(submit::video_transcription)),
-        ("/api/v1/text-translation", post(submit::text_translation)),
-        ("/api/v1/document-translation", post(submit::document_translation)),
-        ("/api/v1/tasks", get(tasks::list)),
-        ("/api/v1/tasks", post(any::one)),
-        ("/api/v1/tasks/batch", post(any::batch)),
-        ("/api/v1/tasks/completed", get(validators::completed)),
-        ("/api/v1/tasks/{id}", get(tasks::show)),
-        ("/api/v1/tasks/{id}", delete(tasks::cancel)),
-        ("/api/v1/tasks/{id}/retry", post(tasks::retry)),
-        ("/api/v1/tasks/{id}/events", get(events::events)),
-        ("/api/v1/task/{id}/status", get(tasks::status)),
-        ("/api/v1/task/{id}/responses", get(tasks::responses)),
-        ("/api/v1/usage", get(standing::usage)),
-        ("/api/v1/files", post(files::upload)),
-        ("/api/v1/files/{id}", get(files::show)),
-        ("/api/v1/files/{id}/download", probe(files::download)),
-        ("/api/v1/voices", get(voices::list)),
-        ("/api/v1/voices", post(voices::create)),
-        ("/api/v1/voices/{id}", get(voices::one)),
-        ("/api/v1/voices/{id}", delete(voices::remove)),
-        ("/api/v1/webhooks", get(webhooks::list)),
-        ("/api/v1/webhooks", post(webhooks::create)),
-        ("/api/v1/webhooks/callback-secret", get(webhooks::callback_secret)),
-        ("/api/v1/webhooks/{id}", get(webhooks::show)),
-        ("/api/v1/webhooks/{id}", delete(webhooks::delete)),
-        ("/api/v1/webhooks/{id}/rotate", post(webhooks::rotate)),
-        ("/api/v1/webhooks/{id}/deliveries", get(webhooks::deliveries)),
-        ("/api/v1/deliveries/{id}/redeliver", post(webhooks::redeliver)),
-        // Clients that speak OpenAI
-        ("/v1/models", get(openai::models)),
-        ("/v1/models/{id}", get(openai::model)),
-        ("/v1/audio/transcriptions", post(openai::transcriptions)),
-        ("/v1/audio/speech", post(openai::speech)),
-    ]
+/// One route.
+pub(super) struct Entry {
+    pub(super) path: &'static str,
+    /// Its methods, with commas between.
+    pub(super) methods: &'static str,
+    /// Its handler, as `module::name`.
+    pub(super) name: &'static str,
+    /// What the handler's arguments say of it.
+    pub(super) signature: Signature,
+    /// What it does.
+    pub(super) about: About,
+    route: Route,
 }
 
-/// Routes of miners and validators.
-fn for_workers() -> Vec<Entry> {
-    vec![
+/// `method "path" module::name;` makes an entry of the handler `module::name` and of the
+/// documentation [`openapi::module::name`](super::openapi), which must be there.
+macro_rules! table {
+    ($($method:ident $path:literal $module:ident::$name:ident;)*) => {
+        vec![$({
+            let (methods, route, signature) = $method($module::$name);
+            let name = concat!(stringify!($module), "::", stringify!($name));
+            let about: About = super::openapi::$module::$name;
+            Entry { path: $path, methods, name, signature, about, route }
+        },)*]
+    };
+}
+
+/// Every route. Literal paths stand before patterns that would match them too.
+#[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "the one list of routes, a line for each")]
+pub(super) fn entries() -> Vec<Entry> {
+    table! {
+        // Operators
+        probe "/livez" ops::livez;
+        probe "/readyz" ops::readyz;
+        get "/metrics" ops::metrics;
+        get "/api/v1/health" ops::health;
+        get "/api/v1/identity" ops::identity;
+        get "/openapi.json" docs::openapi;
+        get "/docs" docs::page;
+        post "/api/v1/admin/drain" ops::drain;
+        get "/api/v1/admin/keys" ops::list_keys;
+        post "/api/v1/admin/keys" ops::create_key;
+        delete "/api/v1/admin/keys/{id}" ops::revoke_key;
+        // Clients
+        post "/api/v1/transcription" submit::transcription;
+        post "/api/v1/tts" submit::tts;
+        post "/api/v1/summarization" submit::summarization;
+        post "/api/v1/video-transcription" submit::video_transcription;
+        post "/api/v1/text-translation" submit::text_translation;
+        post "/api/v1/document-translation" submit::document_translation;
+        get "/api/v1/tasks" tasks::list;
+        post "/api/v1/tasks" any::one;
+        post "/api/v1/tasks/batch" any::batch;
+        get "/api/v1/tasks/completed" validators::completed;
+        get "/api/v1/tasks/{id}" tasks::show;
+        delete "/api/v1/tasks/{id}" tasks::cancel;
+        post "/api/v1/tasks/{id}/retry" tasks::retry;
+        get "/api/v1/tasks/{id}/events" events::events;
+        get "/api/v1/task/{id}/status" tasks::status;
+        get "/api/v1/task/{id}/responses" tasks::responses;
+        get "/api/v1/usage" standing::usage;
+        post "/api/v1/files" files::upload;
+        get "/api/v1/files/{id}" files::show;
+        probe "/api/v1/files/{id}/download" files::download;
+        get "/api/v1/voices" voices::list;
+        post "/api/v1/voices" voices::create;
+        get "/api/v1/voices/{id}" voices::one;
+        delete "/api/v1/voices/{id}" voices::remove;
+        get "/api/v1/webhooks" webhooks::list;
+        post "/api/v1/webhooks" webhooks::create;
+        get "/api/v1/webhooks/callback-secret" webhooks::callback_secret;
+        get "/api/v1/webhooks/{id}" webhooks::show;
+        delete "/api/v1/webhooks/{id}" webhooks::delete;
+        post "/api/v1/webhooks/{id}/rotate" webhooks::rotate;
+        get "/api/v1/webhooks/{id}/deliveries" webhooks::deliveries;
+        post "/api/v1/deliveries/{id}/redeliver" webhooks::redeliver;
+        // Clients that speak OpenAI
+        get "/v1/models" openai::models;
+        get "/v1/models/{id}" openai::model;
+        post "/v1/audio/transcriptions" openai::transcriptions;
+        post "/v1/audio/speech" openai::speech;
         // Miners
-        ("/api/v1/miner/response", post(responses::respond)),
-        ("/api/v1/miner/files", post(files::upload_result)),
-        ("/api/v1/miner/tts/upload-audio", post(files::upload_speech)),
-        ("/api/v1/miner/tasks/{id}/heartbeat", post(responses::heartbeat)),
-        ("/api/v1/miner/tasks/{id}/release", post(responses::release)),
-        ("/api/v1/miner/{kind}/{id}", get(miners::content)),
-        ("/api/v1/miners", get(network::network_status)),
-        ("/api/v1/miners/network-status", get(network::network_status)),
-        ("/api/v1/miners/{uid}/tasks", get(miners::poll)),
-        ("/api/v1/miners/{uid}/view", get(miners::view)),
-        ("/api/v1/miners/{uid}/stats", get(network::miner_stats)),
-        ("/api/v1/miners/{uid}/consensus", get(network::consensus)),
-        ("/api/v1/miners/{uid}/consensus/explain", get(network::explain)),
+        post "/api/v1/miner/response" responses::respond;
+        post "/api/v1/miner/files" files::upload_result;
+        post "/api/v1/miner/tts/upload-audio" files::upload_speech;
+        post "/api/v1/miner/tasks/{id}/heartbeat" responses::heartbeat;
+        post "/api/v1/miner/tasks/{id}/release" responses::release;
+        get "/api/v1/miner/{kind}/{id}" miners::content;
+        get "/api/v1/miners" network::miners;
+        get "/api/v1/miners/network-status" network::network_status;
+        get "/api/v1/miners/{uid}/tasks" miners::poll;
+        get "/api/v1/miners/{uid}/view" miners::view;
+        get "/api/v1/miners/{uid}/stats" network::miner_stats;
+        get "/api/v1/miners/{uid}/consensus" network::consensus;
+        get "/api/v1/miners/{uid}/consensus/explain" network::explain;
         // Validators
-        ("/api/v1/validators", get(network::validators)),
-        ("/api/v1/validators/miner-status", post(reports::take)),
-        ("/api/v1/validators/consensus-stats", get(network::consensus_stats)),
-        ("/api/v1/validators/mark-task-seen", post(validators::mark_seen)),
-        ("/api/v1/validators/{hotkey}", get(network::validator)),
-        ("/api/v1/validator/integration", get(pull::integration)),
-        ("/api/v1/validator/distribute", post(pull::distribute)),
-        ("/api/v1/validator/tasks", get(validators::tasks)),
-        ("/api/v1/validator/evaluation", post(validators::evaluate)),
-        ("/api/v1/validator/{uid}/evaluated_tasks", get(validators::evaluated)),
-        ("/api/v1/kinds", get(network::kinds)),
-        ("/api/v1/leaderboard", get(standing::leaderboard)),
+        get "/api/v1/validators" network::validators;
+        post "/api/v1/validators/miner-status" reports::take;
+        get "/api/v1/validators/consensus-stats" network::consensus_stats;
+        post "/api/v1/validators/mark-task-seen" validators::mark_seen;
+        get "/api/v1/validators/{hotkey}" network::validator;
+        get "/api/v1/validator/integration" pull::integration;
+        post "/api/v1/validator/distribute" pull::distribute;
+        get "/api/v1/validator/tasks" validators::tasks;
+        post "/api/v1/validator/evaluation" validators::evaluate;
+        get "/api/v1/validator/{uid}/evaluated_tasks" validators::evaluated;
+        get "/api/v1/kinds" network::kinds;
+        get "/api/v1/leaderboard" standing::leaderboard;
         // Last, since its first part is a pattern.
-        ("/api/v1/{kind}/{id}/result", get(tasks::result)),
-    ]
+        get "/api/v1/{kind}/{id}/result" tasks::result;
+    }
 }
 
 /// Puts every route into the application.
 pub(super) fn table(app: &mut ServiceConfig) {
-    let routes = for_clients().into_iter().chain(for_workers());
     // Methods of one path share one resource, so that the others get 405.
     let mut resources: Vec<(&str, Vec<&str>, actix_web::Resource)> = Vec::new();
-    for (path, (method, route)) in routes {
+    for Entry { path, methods: method, route, .. } in entries() {
         match resources.iter().position(|(known, ..)| *known == path) {
             Some(place) => {
                 let (path, mut methods, resource) = resources.swap_remove(place);
@@ -155,40 +178,49 @@ fn wrong_method(request: &HttpRequest, allowed: &str) -> HttpResponse {
     response
 }
 
-fn get<F, Args>(handler: F) -> (&'static str, Route)
+/// Methods, the route, and what its handler's arguments say.
+type Verb = (&'static str, Route, Signature);
+
+fn signature<Args: Argument>() -> Signature {
+    let mut signature = Signature::default();
+    Args::tell(&mut signature);
+    signature
+}
+
+fn get<F, Args>(handler: F) -> Verb
 where
     F: Handler<Args>,
-    Args: FromRequest + 'static,
+    Args: FromRequest + Argument + 'static,
     F::Output: Responder + 'static,
 {
-    ("GET", web::get().to(handler))
+    ("GET", web::get().to(handler), signature::<Args>())
 }
 
 /// What is asked with HEAD too: by load balancers, and before a download.
-fn probe<F, Args>(handler: F) -> (&'static str, Route)
+fn probe<F, Args>(handler: F) -> Verb
 where
     F: Handler<Args>,
-    Args: FromRequest + 'static,
+    Args: FromRequest + Argument + 'static,
     F::Output: Responder + 'static,
 {
     let either = guard::Any(guard::Get()).or(guard::Head());
-    ("GET, HEAD", web::route().guard(either).to(handler))
+    ("GET, HEAD", web::route().guard(either).to(handler), signature::<Args>())
 }
 
-fn post<F, Args>(handler: F) -> (&'static str, Route)
+fn post<F, Args>(handler: F) -> Verb
 where
     F: Handler<Args>,
-    Args: FromRequest + 'static,
+    Args: FromRequest + Argument + 'static,
     F::Output: Responder + 'static,
 {
-    ("POST", web::post().to(handler))
+    ("POST", web::post().to(handler), signature::<Args>())
 }
 
-fn delete<F, Args>(handler: F) -> (&'static str, Route)
+fn delete<F, Args>(handler: F) -> Verb
 where
     F: Handler<Args>,
-    Args: FromRequest + 'static,
+    Args: FromRequest + Argument + 'static,
     F::Output: Responder + 'static,
 {
-    ("DELETE", web::delete().to(handler))
+    ("DELETE", web::delete().to(handler), signature::<Args>())
 }

@@ -14,7 +14,10 @@ use crate::http::Web;
 use crate::http::auth::AnyCaller;
 use crate::http::error::{ApiError, ApiResult};
 
-/// `GET /miners` and `/miners/network-status`.
+/// `GET /miners`: the same under its shorter name.
+pub(super) use self::network_status as miners;
+
+/// `GET /miners/network-status`.
 pub(super) async fn network_status(web: Data<Web>, _: AnyCaller) -> ApiResult {
     let now = web.clock.now();
     let cards = web.distributor.send(ViewMiners).await?;

@@ -4,7 +4,7 @@
 use pithead::identity::Keypair;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Call, TEXT, TestApp, Who, miner, validator};
+use crate::support::{Answer, Call, TEXT, TestApp, Who, miner, served, validator};
 
 const TASK: &str = "0197a0d0-0000-7000-8000-000000000000";
 
@@ -36,6 +36,19 @@ enum As {
 }
 
 impl For {
+    /// As `/openapi.json` has it.
+    const fn documented(self) -> &'static str {
+        match self {
+            Self::Everybody => "everybody",
+            Self::Known => "known",
+            Self::Clients => "clients",
+            Self::Admins => "admins",
+            Self::Miners => "miners",
+            Self::Validators => "validators",
+            Self::Workers => "workers",
+        }
+    }
+
     fn allows(self, caller: As) -> bool {
         match caller {
             As::Nobody => self == Self::Everybody,
@@ -75,6 +88,8 @@ fn routes() -> Vec<(For, &'static str, String, Option<Value>)> {
         (For::Everybody, "GET", "/metrics", None),
         (For::Everybody, "GET", "/api/v1/health", None),
         (For::Everybody, "GET", "/api/v1/identity", None),
+        (For::Everybody, "GET", "/openapi.json", None),
+        (For::Everybody, "GET", "/docs", None),
         (For::Known, "GET", "/api/v1/leaderboard", None),
         (For::Clients, "GET", "/api/v1/usage", None),
         (For::Admins, "GET", "/api/v1/admin/keys", None),
@@ -153,15 +168,6 @@ fn routes() -> Vec<(For, &'static str, String, Option<Value>)> {
     table.into_iter().map(whole).collect()
 }
 
-/// The routes that the server has: none may be missing in the table.
-fn served() -> usize {
-    let table = include_str!("../../../src/http/routes/mod.rs");
-    let is_route = |line: &&str| {
-        ["get", "post", "delete", "probe"].iter().any(|m| line.contains(&format!("\", {m}(")))
-    };
-    table.lines().filter(is_route).count()
-}
-
 fn check(route: &str, caller: As, allowed: bool, answer: &Answer) {
     let refused = [401, 403].contains(&answer.status);
     assert_eq!(!refused, allowed, "{route} as {caller:?}: {} {}", answer.status, answer.text());
@@ -190,8 +196,13 @@ async fn every_route_is_for_whom_the_table_says_and_for_nobody_else() {
     let admin = Who::Bearer(&app.admin);
     app.send(admin, Call::delete(format!("/api/v1/admin/keys/{id}"))).await.is(204);
     let routes = routes();
-    assert_eq!(routes.len(), served());
+    // HEAD is asked where GET is.
+    assert_eq!(routes.len(), served().iter().filter(|(method, _)| method != "HEAD").count());
     for (who, method, path, body) in routes {
+        let documented = app.contract.operation(method, &path).unwrap();
+        assert_eq!(documented["x-callers"], who.documented(), "{method} {path}");
+        let open = documented["security"] == json!([]);
+        assert_eq!(open, who == For::Everybody, "{method} {path}");
         for caller in
             [As::Nobody, As::Revoked, As::Client, As::Admin, As::Miner, As::Validator, As::Stranger]
         {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, Row, SqliteConnection};
 
-use crate::support::{Call, Part, Peer, TEXT, TestApp, Who, miner, status, token, validator};
+use crate::support::{
+    Call, Part, Peer, TEXT, TestApp, Who, miner, served_with, status, token, validator,
+};
 use crate::walks::task::audio;
 
 /// What a field may hold.
@@ -331,20 +333,16 @@ fn difference(
 }
 
 /// The routes of the server's table with this method.
-fn routes(method: &str) -> BTreeSet<String> {
-    let table = include_str!("../../../src/http/routes/mod.rs");
-    let lines = table.lines().filter(|line| line.contains(&format!("\", {method}(")));
-    lines.map(|line| line.split('"').nth(1).unwrap().to_owned()).collect()
-}
-
 #[tokio::test]
 async fn every_wrong_field_of_every_route_is_named_and_no_row_changes() {
     let scene = Scene::new().await;
     let takers = takers(&scene.open, token(&scene.lease), &scene.done, &scene.webhook);
     let covered: BTreeSet<_> = takers.iter().map(|taker| taker.pattern.to_owned()).collect();
-    assert_eq!(covered, routes("post"), "every route that takes a body, and no other");
+    assert_eq!(covered, served_with("POST"), "every route that takes a body, and no other");
     let before = scene.rows_at_rest().await;
     for taker in &takers {
+        let fields: Vec<_> = taker.fields.iter().map(|(name, _)| *name).collect();
+        scene.app.contract.names(taker.pattern, &taker.path, &fields, taker.needs);
         for &(field, kind) in taker.fields {
             for value in wrong(kind) {
                 let mut body = taker.good.clone();
@@ -458,20 +456,15 @@ async fn every_path_and_query_with_nonsense_is_refused_and_no_row_changes() {
     ];
     let everybody = [By::Client, By::Admin, By::Miner, By::Validator];
     let mut asked = 0;
-    for method in ["get", "delete", "post"] {
-        for pattern in routes(method) {
-            let wire = match method {
-                "get" => "GET",
-                "delete" => "DELETE",
-                _ => "POST",
-            };
+    for method in ["GET", "DELETE", "POST"] {
+        for pattern in served_with(method) {
             for by in everybody {
                 for part in parts.iter().filter(|_| pattern.contains('{')) {
                     let mut path = pattern.clone();
                     for hole in ["{id}", "{uid}", "{kind}", "{hotkey}"] {
                         path = path.replace(hole, part);
                     }
-                    let call = Call::new(wire, &path);
+                    let call = Call::new(method, &path);
                     let answer = scene.app.send(scene.who(by), call).await;
                     asked += 1;
                     assert!((400..500).contains(&answer.status), "{path}: {}", answer.text());
@@ -482,8 +475,8 @@ async fn every_path_and_query_with_nonsense_is_refused_and_no_row_changes() {
                     assert_eq!(content_type, expected, "{path}");
                 }
                 // What a route does not read it may ignore; what it reads it must refuse.
-                for query in queries.iter().filter(|_| method == "get" && !pattern.contains('{')) {
-                    let call = Call::new(wire, format!("{pattern}?{query}"));
+                for query in queries.iter().filter(|_| method == "GET" && !pattern.contains('{')) {
+                    let call = Call::new(method, format!("{pattern}?{query}"));
                     let answer = scene.app.send(scene.who(by), call).await;
                     asked += 1;
                     assert!(answer.status < 500, "{pattern}?{query}: {}", answer.text());

@@ -11,7 +11,7 @@ use pithead::outside::Clock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Answer, Call, Peer, Who, validator};
+use super::{Answer, Call, Contract, Peer, Who, validator};
 
 /// Validators that the default configuration knows.
 pub(crate) const VALIDATORS: u16 = 3;
@@ -28,6 +28,10 @@ pub(crate) struct TestApp {
     nonces: Nonces,
     /// Answers of the 5xx class that no test has asked for.
     broken: Mutex<Vec<String>>,
+    /// What the server says that it answers.
+    pub(crate) contract: Contract,
+    /// Answers that it does not say.
+    breaches: Mutex<Vec<String>>,
     // Last, so that the folder outlives the server.
     data: TempDir,
 }
@@ -67,6 +71,8 @@ impl TestApp {
             client: String::new(),
             nonces: Nonces::default(),
             broken: Mutex::default(),
+            contract: Contract::default(),
+            breaches: Mutex::default(),
             data,
         };
         app.meet().await;
@@ -74,8 +80,10 @@ impl TestApp {
         app
     }
 
-    /// Learns whom to sign for; turns the metrics on.
+    /// Learns the contract and whom to sign for; turns the metrics on.
     async fn meet(&mut self) {
+        let document = self.send(Who::Nobody, Call::get("/openapi.json")).await.is(200);
+        self.contract = Contract::of(document);
         let identity = self.send(Who::Nobody, Call::get("/api/v1/identity")).await.ok();
         self.receiver = Hotkey::parse(identity["hotkey"].as_str().unwrap()).unwrap();
         self.send(Who::Nobody, Call::get("/metrics")).await;
@@ -172,8 +180,12 @@ impl TestApp {
         Ok(answer)
     }
 
-    /// Notes an answer that no client should ever get.
+    /// Notes an answer that no client should ever get, and one that is not as documented.
     pub(crate) fn note(&self, answer: &Answer) {
+        if let Some(breach) = self.contract.breach(answer) {
+            let line = format!("{} {}: {breach}: {}", answer.what, answer.status, answer.text());
+            self.breaches.lock().unwrap().push(line);
+        }
         if answer.status >= 500 {
             let line = format!("{}: {} {}", answer.what, answer.status, answer.text());
             self.broken.lock().unwrap().push(line);
@@ -236,6 +248,8 @@ impl Drop for TestApp {
         let broken = self.broken.lock().unwrap();
         if !std::thread::panicking() {
             assert!(broken.is_empty(), "answers of the 5xx class: {broken:#?}");
+            let breaches = self.breaches.lock().unwrap();
+            assert!(breaches.is_empty(), "not as `/openapi.json` says: {breaches:#?}");
         }
     }
 }

@@ -4,6 +4,7 @@
 mod openai;
 mod readme;
 mod s3;
+mod schemathesis;
 mod sdk;
 mod venv;
 mod webhooks;

@@ -67,14 +67,22 @@ async fn the_openai_package_transcribes_speaks_and_raises_what_it_should() {
 }
 
 /// A server with two validators and the miner that they report.
-struct Desk {
-    server: Server,
-    http: reqwest::Client,
+pub(super) struct Desk {
+    pub(super) server: Server,
+    pub(super) http: reqwest::Client,
     miner: Keypair,
+    /// A miner that gets no work: it is said to do none of what is asked here.
+    pub(super) idle: Keypair,
+    /// A validator with hardly any stake, which may say what it likes.
+    pub(super) validator: Keypair,
 }
 
 impl Desk {
-    async fn open(folder: &tempfile::TempDir) -> Self {
+    pub(super) const UID: u16 = UID;
+    pub(super) const IDLE_UID: u16 = 8;
+    pub(super) const FUZZ_UID: u16 = 102;
+
+    pub(super) async fn open(folder: &tempfile::TempDir) -> Self {
         let validators = [0_u16, 1].map(|n| Keypair::from_label(&format!("openai/validator/{n}")));
         let mut config = Config::default();
         config.server.listen = "127.0.0.1:0".to_owned();
@@ -89,19 +97,27 @@ impl Desk {
             stake: 1_000.0,
         };
         config.auth.hotkeys = (100..).zip(&validators).map(entry).collect();
+        let light = Keypair::from_label("openai/validator/light");
+        let known = RoleEntry { stake: 1.0, ..entry((Self::FUZZ_UID, &light)) };
+        config.auth.hotkeys.push(known);
         let server = Server::start(config).await.unwrap();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
-        let desk = Self { server, http, miner: Keypair::from_label("openai/miner") };
+        let [miner, idle] = ["openai/miner", "openai/idle"].map(Keypair::from_label);
+        let desk = Self { server, http, miner, idle, validator: light };
         for (uid, validator) in (100..).zip(&validators) {
             let key = desk.key(&format!("validator:{}", validator.hotkey())).await;
-            let body = json!({
-                "validator_uid": uid, "epoch": 1,
-                "miner_statuses": [{
-                    "uid": UID, "hotkey": desk.miner.hotkey(), "stake": 900.0, "is_serving": true,
-                    "performance_score": 0.9, "current_load": 0, "max_capacity": 5,
-                    "task_type_specialization": "transcription,tts",
-                }],
-            });
+            let status = |uid, miner: &Keypair, kinds| {
+                json!({
+                    "uid": uid, "hotkey": miner.hotkey(), "stake": 900.0, "is_serving": true,
+                    "performance_score": 0.9, "current_load": 0, "max_capacity": 50,
+                    "task_type_specialization": kinds,
+                })
+            };
+            let statuses = [
+                status(UID, &desk.miner, "transcription,tts"),
+                status(Self::IDLE_UID, &desk.idle, "weather"),
+            ];
+            let body = json!({ "validator_uid": uid, "epoch": 1, "miner_statuses": statuses });
             let target = desk.server.url() + "/api/v1/validators/miner-status";
             let sent = desk.http.post(target).header("x-api-key", key).json(&body).send();
             assert!(sent.await.unwrap().status().is_success());
@@ -109,16 +125,21 @@ impl Desk {
         desk
     }
 
-    async fn key(&self, scopes: &str) -> String {
+    pub(super) async fn key(&self, scopes: &str) -> String {
         let made = self.http.post(self.server.url() + "/api/v1/admin/keys");
         let made = made.header("x-api-key", self.server.admin_key().unwrap());
         let made = made.json(&json!({ "scopes": scopes })).send().await.unwrap();
         made.json::<Value>().await.unwrap()["key"].as_str().unwrap().to_owned()
     }
 
+    /// The key of the miner that works.
+    pub(super) async fn miner_key(&self) -> String {
+        self.key(&format!("miner:{}", self.miner.hotkey())).await
+    }
+
     /// Polls and answers until it is stopped.
     async fn miner(&self) -> impl Future<Output = ()> + use<> {
-        let key = self.key(&format!("miner:{}", self.miner.hotkey())).await;
+        let key = self.miner_key().await;
         let (http, url) = (self.http.clone(), self.server.url());
         async move {
             loop {
@@ -137,7 +158,12 @@ impl Desk {
 }
 
 /// The miner's answer to a lease; none when it takes its time.
-async fn answer(http: &reqwest::Client, url: &str, key: &str, lease: &Value) -> Option<Value> {
+pub(super) async fn answer(
+    http: &reqwest::Client,
+    url: &str,
+    key: &str,
+    lease: &Value,
+) -> Option<Value> {
     let text = lease["input_text"]["text"].as_str().unwrap_or_default();
     let answer = |data: Value| {
         json!({

@@ -13,6 +13,9 @@ const OPENAI: &str = "openai==3.54.0";
 /// The library with which receivers check signatures.
 const WEBHOOKS: &str = "standardwebhooks==1.1.0";
 
+/// What makes requests out of the contract.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+
 /// What speaks S3 in tests.
 const S3: &str = "moto[server]==5.2.5";
 
@@ -27,6 +30,12 @@ pub(super) fn python() -> Option<&'static Path> {
 pub(super) fn python_with_s3() -> Option<&'static Path> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
     PYTHON.get_or_init(|| or_say(make(&[S3], &[]), S3)).as_deref()
+}
+
+/// The same for the interpreter that has `schemathesis`.
+pub(super) fn python_with_schemathesis() -> Option<&'static Path> {
+    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
+    PYTHON.get_or_init(|| or_say(make(&[SCHEMATHESIS], &[]), SCHEMATHESIS)).as_deref()
 }
 
 fn or_say(made: Result<PathBuf, String>, what: &str) -> Option<PathBuf> {
