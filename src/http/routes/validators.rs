@@ -12,7 +12,7 @@ use crate::domain::task::TaskState;
 use crate::domain::units::Score;
 use crate::http::auth::ValidatorCaller;
 use crate::http::error::{ApiError, ApiResult, Code};
-use crate::http::fields::Fields;
+use crate::http::fields::{Fields, whole};
 use crate::http::upload::Body;
 use crate::http::{Web, view};
 use crate::store::{Evaluate, Evaluated, JudgementRow, ResponseRow, TaskPage, TaskRecord};
@@ -191,9 +191,9 @@ fn judgements(data: &Value, responses: &[ResponseRow]) -> ApiResult<Vec<Judgemen
     for (place, entry) in entries.iter().enumerate() {
         let at = |field: &str| format!("evaluation_data.evaluations[{place}].{field}");
         let slot = match (entry.get("slot"), entry.get("miner_uid")) {
-            (Some(slot), _) => slot.as_u64().and_then(|slot| u16::try_from(slot).ok()),
+            (Some(slot), _) => whole(slot).and_then(|slot| u16::try_from(slot).ok()),
             (None, Some(uid)) => {
-                let uid = uid.as_u64().and_then(|uid| u16::try_from(uid).ok()).map(MinerUid);
+                let uid = whole(uid).and_then(|uid| u16::try_from(uid).ok()).map(MinerUid);
                 responses.iter().find(|r| Some(r.miner_uid) == uid).map(|r| r.token.slot)
             }
             (None, None) => None,
