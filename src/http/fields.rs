@@ -145,9 +145,8 @@ impl Fields {
     /// An optional whole number within a range; forms carry it as text.
     pub(super) fn integer(&mut self, name: &str, min: i64, max: i64) -> Option<i64> {
         let number = match self.take(name)? {
-            Value::Number(number) => number.as_i64(),
             Value::String(text) => text.trim().parse().ok(),
-            _ => None,
+            value => whole(&value),
         };
         match number.filter(|number| (min..=max).contains(number)) {
             Some(number) => Some(number),
@@ -203,6 +202,15 @@ impl Fields {
         self.done()?;
         value.ok_or_else(|| ApiError::field(name, "is missing"))
     }
+}
+
+/// A whole number in JSON, in which `3.0` is one too: some programs write all numbers so.
+#[must_use]
+pub(super) fn whole(value: &Value) -> Option<i64> {
+    // Beyond this not every whole number has a float of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let exact = |number: &f64| number.fract() == 0.0 && number.abs() <= EXACT;
+    value.as_i64().or_else(|| value.as_f64().filter(exact).map(|number| number as i64))
 }
 
 /// A text cut and cleaned for an error message.

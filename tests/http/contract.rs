@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Call, TestApp, Who, miner, served};
+use crate::support::{Answer, Call, TEXT, TestApp, Who, miner, served, text, validator};
 
 #[tokio::test]
 async fn the_document_names_the_routes_that_are_served_and_no_others() {
@@ -110,5 +110,28 @@ async fn an_answer_that_is_not_as_documented_is_noticed() {
     let wrong = Answer { bytes: wrong.to_string().into(), ..refused };
     assert!(breach(&wrong).is_some(), "a code of another status");
     app.cancel(&task).await.ok();
+    app.finish().await;
+}
+
+/// JSON Schema's integers have no form of their own: `3.0` is one.
+#[tokio::test]
+async fn a_whole_number_may_be_written_with_a_point() {
+    let app = TestApp::start().await;
+    let m = miner(0);
+    app.report(&[&m]).await;
+    let wish = json!({ "text": TEXT, "redundancy": 1.0, "deadline_secs": 60.0 });
+    let made = app.as_client(Call::post("/api/v1/tts").json(&wish)).await.ok();
+    assert_eq!(made["redundancy"], 1);
+    let (_, lease) = app.holder(&[&m], text(&made["task_id"])).await;
+    app.answer(&m, &lease).await.ok();
+    let data = json!([{ "miner_uid": 0.0, "accuracy": 1 }]);
+    let judged = json!({ "task_id": made["task_id"], "evaluation_data": data });
+    let call = Call::post("/api/v1/validator/evaluation").json(&judged);
+    app.send(validator(0).who(), call).await.ok();
+    for (field, value) in [("redundancy", 1.5), ("deadline_secs", 60.5), ("delay_secs", 1e300)] {
+        let mut wish = json!({ "text": TEXT });
+        wish[field] = json!(value);
+        app.as_client(Call::post("/api/v1/tts").json(&wish)).await.names(field);
+    }
     app.finish().await;
 }

@@ -1,9 +1,9 @@
 //! The contract in the words of OpenAPI 3.1, and the page that shows it.
 //!
-//! The route table ([`super::routes`]) is the only list of routes. Each entry names a handler, and
+//! The route table (`super::routes`) is the only list of routes. Each entry names a handler, and
 //! the function of the same name here says what it does; without one the table does not compile.
-//! Who may call and what is read comes from the types of the handler's arguments ([`signature`]),
-//! and the refusals that follow from those are added to all ([`refusals`]).
+//! Who may call and what is read comes from the types of the handler's arguments (`signature`),
+//! and the refusals that follow from those are added to all (`refusals`).
 
 mod document;
 mod operation;

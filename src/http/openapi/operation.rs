@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::schema::{Field, range, text, text_of};
+use super::schema::{Field, id, range, text, text_of};
 use crate::domain::limits::{IDEMPOTENCY_KEY_MAX, PAGE_MAX};
 
 /// Who may call a route.
@@ -196,7 +196,7 @@ impl Operation {
     pub(super) fn pages(self) -> Self {
         let most = i64::try_from(PAGE_MAX).unwrap_or(i64::MAX);
         self.query("limit", range(1, most, "Entries of a page; 50 when left out"))
-            .query("cursor", text("The `next_cursor` of the page before"))
+            .query("cursor", id("The `next_cursor` of the page before"))
     }
 
     /// Takes an `Idempotency-Key`.

@@ -16,7 +16,7 @@ use crate::domain::units::SECOND;
 use crate::http::Web;
 use crate::http::auth::{ClientCaller, UploadCaller};
 use crate::http::error::{ApiError, ApiResult, Code};
-use crate::http::fields::{Fields, printable};
+use crate::http::fields::{Fields, printable, whole};
 use crate::http::upload::{FilePart, Keep, receive, takes};
 use crate::store::{FileRow, Hash, Idempotency, NewTask, Nonce, TaskInput};
 
@@ -219,9 +219,8 @@ fn redundancy(fields: &mut Fields, kind: &TaskKind) -> (u16, bool) {
     }
     let Some(wish) = wish else { return (kind.redundancy, kind.adaptive) };
     let number = match &wish {
-        Value::Number(number) => number.as_u64(),
         Value::String(text) => text.trim().parse().ok(),
-        _ => None,
+        value => whole(value),
     };
     let number = number.and_then(|number| u16::try_from(number).ok());
     match number.filter(|number| (1..=limits::REDUNDANCY_MAX).contains(number)) {

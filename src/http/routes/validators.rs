@@ -13,7 +13,7 @@ use crate::domain::units::Score;
 use crate::http::answered::Answered;
 use crate::http::auth::ValidatorCaller;
 use crate::http::error::{ApiError, ApiResult, Code};
-use crate::http::fields::Fields;
+use crate::http::fields::{Fields, whole};
 use crate::http::upload::Body;
 use crate::http::{Web, view};
 use crate::store::{Evaluate, Evaluated, JudgementRow, TaskPage, TaskRecord};
@@ -192,9 +192,9 @@ fn judgements(data: &Value, answered: &Answered) -> ApiResult<Vec<JudgementRow>>
     for (place, entry) in entries.iter().enumerate() {
         let at = |field: &str| format!("evaluation_data.evaluations[{place}].{field}");
         let slot = match (entry.get("slot"), entry.get("miner_uid")) {
-            (Some(slot), _) => slot.as_u64().and_then(|slot| u16::try_from(slot).ok()),
+            (Some(slot), _) => whole(slot).and_then(|slot| u16::try_from(slot).ok()),
             (None, Some(uid)) => {
-                let uid = uid.as_u64().and_then(|uid| u16::try_from(uid).ok()).map(MinerUid);
+                let uid = whole(uid).and_then(|uid| u16::try_from(uid).ok()).map(MinerUid);
                 answered.slots.iter().find(|(_, by)| Some(*by) == uid).map(|(slot, _)| *slot)
             }
             (None, None) => None,
