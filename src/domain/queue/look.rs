@@ -65,6 +65,8 @@ impl Walk {
         self.next.peek().map(|Reverse(step)| step)
     }
 
+    /// Takes the next task. Its client's following one is put behind by `cost`, whatever it really
+    /// costs: what is given out is charged in the share itself, which the next look reads.
     fn pop(&mut self, share: &Share, cost: u64) -> Option<TaskId> {
         let Reverse(step) = self.next.pop()?;
         if let Some(age) = share.next_task(&step.client, Some(step.age)) {
