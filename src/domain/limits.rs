@@ -97,6 +97,8 @@ pub const FILES_LOOKS_MAX: usize = 20;
 pub const BLOB_REST_MILLIS: i64 = DAY;
 /// Old blobs that the writer is asked about at once.
 pub const BLOBS_ASKED_MAX: usize = 128;
+/// Bytes of a file on its way in that are held in memory; a larger one goes to the disk.
+pub const SPOOL_MEMORY_BYTES: usize = 64 * 1024;
 /// Bytes of one part of a put into a bucket: the least that S3 takes.
 pub const BUCKET_PART_BYTES: usize = 5 * 1024 * 1024;
 /// Parts of a put on their way at once. With the one that fills, this bounds the memory of a put.

@@ -22,7 +22,7 @@ use super::filename;
 use crate::domain::ids::{FileId, TaskId};
 use crate::domain::kind::{Input, TaskKind};
 use crate::domain::limits::{BODY_SECS_MAX, NAME_CHARS_MAX};
-use crate::outside::blobs::Spool;
+use crate::outside::blobs::{self, Spool};
 use crate::store::{FilePut, FileRow, Idempotency, Nonce, PutFile};
 
 /// Longest text field of a multipart body, in bytes.
@@ -169,7 +169,7 @@ async fn text_of(name: &str, part: &mut Field) -> ApiResult<String> {
 async fn spool(web: &Web, field: String, part: &mut Field, bytes_max: u64) -> ApiResult<FilePart> {
     let declared = part.content_type().map(|mime| mime.essence_str().to_owned());
     let name = filename::clean(&given_name(part));
-    let mut spool = web.blobs.spool().await?;
+    let mut spool = web.blobs.spool();
     while let Some(chunk) = part.next().await {
         let chunk = chunk.map_err(|error| {
             ApiError::new(Code::BadBody, format!("the multipart body is bad: {error}"))
@@ -234,26 +234,40 @@ impl FilePart {
         ))
     }
 
+    /// Makes the bytes durable. The row that is answered is still to be written; no sweep takes the
+    /// bytes while the pin lives.
+    ///
+    /// # Errors
+    /// 503 when the disk refuses.
+    pub(super) async fn bytes(
+        self,
+        web: &Web,
+        keep: &Keep<'_>,
+    ) -> ApiResult<(FileRow, blobs::Pin)> {
+        let kept = web.blobs.keep(self.spool).await?;
+        let now = web.clock.now();
+        let days = keep.kind.and_then(|kind| kind.files_days);
+        let file = FileRow {
+            id: FileId(uuid::Uuid::now_v7()),
+            owner: keep.owner.clone(),
+            sha256: kept.sha256,
+            size: kept.size,
+            content_type: keep.content_type.clone(),
+            name: self.name,
+            created_at: now,
+            task: keep.task,
+            expires_at: Some(now.plus(web.config.retention.files_millis(days))),
+        };
+        Ok((file, kept.pin))
+    }
+
     /// Keeps the file and writes its row. With an idempotency key that was used for the same bytes,
     /// it is the row of then.
     ///
     /// # Errors
     /// 422 for a key of another request, 503 when the disk or the database refuses.
     pub(super) async fn keep(self, web: &Web, keep: Keep<'_>) -> ApiResult<FileRow> {
-        let kept = web.blobs.keep(self.spool).await?;
-        let now = web.clock.now();
-        let days = keep.kind.and_then(|kind| kind.files_days);
-        let file = FileRow {
-            id: FileId(uuid::Uuid::now_v7()),
-            owner: keep.owner,
-            sha256: kept.sha256,
-            size: kept.size,
-            content_type: keep.content_type,
-            name: self.name,
-            created_at: now,
-            task: keep.task,
-            expires_at: Some(now.plus(web.config.retention.files_millis(days))),
-        };
+        let (file, pin) = self.bytes(web, &keep).await?;
         let idempotency = keep.key.map(|key| {
             let body_hash = Sha256::digest(format!("file {}", file.sha256)).into();
             Idempotency { key, body_hash }
@@ -261,7 +275,7 @@ impl FilePart {
         let command = PutFile { file: file.clone(), idempotency, nonce: keep.nonce };
         let put = web.store.put_file(command).await?;
         // The row is there, so no sweep can take the bytes.
-        drop(kept.pin);
+        drop(pin);
         match put {
             FilePut::New => Ok(file),
             FilePut::Existing(id) => {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Replication;
-use super::row::{RegistrationRow, ReportRow, ScoreRow};
+use super::row::{FileRow, RegistrationRow, ReportRow, ScoreRow};
 use crate::domain::ids::{
     FileId, Hotkey, LeaseToken, MinerUid, RegistrationId, TaskId, ValidatorId,
 };
@@ -141,6 +141,8 @@ pub struct Idempotency {
 pub struct Enqueue {
     /// The task.
     pub task: NewTask,
+    /// A file that comes with it, and is written with it or not at all.
+    pub file: Option<FileRow>,
     /// Characters of its text, bytes of its file: what usage counts.
     pub input_units: i64,
     /// Its idempotency key.

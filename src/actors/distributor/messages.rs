@@ -15,7 +15,8 @@ use crate::domain::selection::Availability;
 use crate::domain::task::{Completion, Priority, TaskState};
 use crate::domain::units::{Millis, Score, Stake};
 use crate::store::{
-    Cancelled, Holder, Idempotency, NewTask, Nonce, RegistrationRow, Standing, StoreResult, Swept,
+    Cancelled, FileRow, Holder, Idempotency, NewTask, Nonce, RegistrationRow, Standing,
+    StoreResult, Swept,
 };
 
 /// Takes a task in. `task.slots` and `task.enough` are decided here.
@@ -24,6 +25,8 @@ use crate::store::{
 pub struct Submit {
     /// The task; `slots` is what the client wants.
     pub task: NewTask,
+    /// A file that comes with it.
+    pub file: Option<FileRow>,
     /// When it has enough answers.
     pub completion: Completion,
     /// Whether it begins with one slot, and gets the others when the miner is not trusted.

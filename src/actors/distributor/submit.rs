@@ -12,7 +12,8 @@ impl Handler<Submit> for Distributor {
     type Result = ResponseActFuture<Self, StoreResult<Submitted>>;
 
     fn handle(&mut self, submit: Submit, _: &mut Self::Context) -> Self::Result {
-        let Submit { mut task, completion, adaptive, input_units, idempotency, nonce } = submit;
+        let Submit { mut task, file, completion, adaptive, input_units, idempotency, nonce } =
+            submit;
         if self.open.len() >= OPEN_TASKS_MAX {
             return Box::pin(actix::fut::ready(Ok(Submitted::Refused(Refusal::Full))));
         }
@@ -37,7 +38,7 @@ impl Handler<Submit> for Distributor {
             (task.slots, task.enough) = (1, 1);
         }
         task.min_responses = task.min_responses.min(task.slots);
-        let command = Enqueue { task, input_units, idempotency, nonce };
+        let command = Enqueue { task, file, input_units, idempotency, nonce };
         let written = async move {
             let outcome = store.enqueue(command.clone()).await;
             (outcome, command.task)

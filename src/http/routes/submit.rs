@@ -18,6 +18,7 @@ use crate::http::auth::{ClientCaller, UploadCaller};
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::{Fields, printable, whole};
 use crate::http::upload::{FilePart, Keep, receive, takes};
+use crate::outside::blobs::Pin;
 use crate::store::{FileRow, Hash, Idempotency, NewTask, Nonce, TaskInput};
 
 macro_rules! submit_routes {
@@ -114,8 +115,9 @@ pub(super) async fn order(
     takes_tasks(web)?;
     let now = web.clock.now();
     let id = TaskId(uuid::Uuid::now_v7());
-    let Taken { input, hash, units } =
+    let Taken { input, hash, units, file } =
         input(web, caller, kind, wish.text.clone(), material).await?;
+    let (file, pin) = file.unzip();
     let idempotency = key.map(|key| Idempotency { key, body_hash: meaning(kind, &wish, &hash) });
     let task = NewTask {
         id,
@@ -140,8 +142,11 @@ pub(super) async fn order(
     };
     let (completion, adaptive) = (wish.completion, wish.adaptive);
     let input_units = units;
-    let submit = Submit { task, completion, adaptive, input_units, idempotency, nonce };
-    Ok((id, web.distributor.send(submit).await??))
+    let submit = Submit { task, file, completion, adaptive, input_units, idempotency, nonce };
+    let submitted = web.distributor.send(submit).await??;
+    // The file's row is written with the task's, if at all.
+    drop(pin);
+    Ok((id, submitted))
 }
 
 /// What the client asks for beside the input.
@@ -270,16 +275,18 @@ struct Taken {
     hash: String,
     /// Characters of a text, bytes of a file.
     units: i64,
+    /// A file whose row is still to be written, and what keeps its bytes until then.
+    file: Option<(FileRow, Pin)>,
 }
 
 impl Taken {
-    fn file(row: FileRow) -> Self {
+    fn file(row: &FileRow) -> Self {
         let units = i64::try_from(row.size).unwrap_or(i64::MAX);
-        Self { input: TaskInput::File(row.id), hash: row.sha256, units }
+        Self { input: TaskInput::File(row.id), hash: row.sha256.clone(), units, file: None }
     }
 }
 
-/// The input. A file is durable when this returns.
+/// The input. The bytes of a file are durable when this returns, the row of a new one is not.
 async fn input(
     web: &Web,
     caller: &ClientCaller,
@@ -290,7 +297,7 @@ async fn input(
     if let Some(text) = text {
         let hash = hex::encode(Sha256::digest(&text));
         let units = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
-        return Ok(Taken { input: TaskInput::Text(text), hash, units });
+        return Ok(Taken { input: TaskInput::Text(text), hash, units, file: None });
     }
     let field = kind.input.file_field().unwrap_or("file");
     match material {
@@ -304,8 +311,8 @@ async fn input(
             }
             let content_type = file.content_type(kind.input)?;
             let keep = Keep { kind: Some(kind), ..Keep::new(content_type, caller.owner.clone()) };
-            let row = file.keep(web, keep).await?;
-            Ok(Taken::file(row))
+            let (row, pin) = file.bytes(web, &keep).await?;
+            Ok(Taken { file: Some((row.clone(), pin)), ..Taken::file(&row) })
         }
         Material { file: None, kept: Some(id) } => {
             let row = web.store.file(id).await?.filter(|row| caller.sees(&row.owner));
@@ -316,7 +323,7 @@ async fn input(
                 let reason = format!("is a `{}` of {} bytes", row.content_type, row.size);
                 return Err(ApiError::field("file_id", format!("{reason}; not for this kind")));
             }
-            Ok(Taken::file(row))
+            Ok(Taken::file(&row))
         }
         Material { file: None, kept: None } => {
             let reason = "is missing: send it as a multipart file, or name a `file_id`";

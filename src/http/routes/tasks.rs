@@ -243,7 +243,8 @@ pub(super) async fn retry(
         ..old
     };
     let nonce = caller.nonce;
-    let submit = Submit { task, completion, adaptive, input_units, idempotency, nonce };
+    let file = None;
+    let submit = Submit { task, file, completion, adaptive, input_units, idempotency, nonce };
     let submitted = web.distributor.send(submit).await??;
     let mut told = answer(&web, new, wished, submitted).await?;
     let place = format!("/api/v1/tasks/{}", told["task_id"].as_str().unwrap_or_default());

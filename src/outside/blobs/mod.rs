@@ -1,7 +1,7 @@
 //! Bytes of files under the SHA-256 of their content: in a folder, or in a bucket that speaks S3.
 //!
-//! Bytes are spooled to the local disk first, counted and hashed while they come in, and get their
-//! name only when they are whole and durable. So a name that a row refers to always exists and always
+//! Bytes are spooled first, counted and hashed while they come in (a few of them in memory, more on
+//! the local disk), and get their name only when they are whole and durable. So a name that a row refers to always exists and always
 //! is right. Reading, listing and deleting are the same for both places; naming is not: in the
 //! folder it is a rename with `fsync` of file and folder, which spares the copy that a generic put
 //! would make.
@@ -29,7 +29,7 @@ use tokio::fs::{self, File};
 use pins::Pins;
 pub use pins::{Claim, Pin};
 pub use spool::Spool;
-use spool::Whole;
+use spool::{Content, Whole};
 
 use crate::domain::limits::{
     BUCKET_PART_BYTES, BUCKET_PARTS_AT_ONCE, BUCKET_RETRIES_MAX, BUCKET_RETRY_SECS,
@@ -112,11 +112,9 @@ impl Blobs {
     }
 
     /// Begins a file.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub async fn spool(&self) -> io::Result<Spool> {
-        Spool::begin(&self.spool).await
+    #[must_use]
+    pub fn spool(&self) -> Spool {
+        Spool::begin(&self.spool)
     }
 
     /// Gives a spooled file its name, durably. A name that is there already is given anew, so that it
@@ -125,32 +123,37 @@ impl Blobs {
     /// # Errors
     /// When the disk or the bucket refuses; nothing is left behind then.
     pub async fn keep(&self, spool: Spool) -> io::Result<Kept> {
-        let Whole { path, sha256, size } = spool.finish().await?;
+        let whole = spool.finish().await?;
+        let (sha256, size) = (whole.sha256.clone(), whole.size);
         let pin = self.pins.pin(&sha256).await;
-        match &self.folder {
+        match self.folder.clone() {
             Some(root) => {
                 let folder = root.join(prefix(&sha256));
-                if !fs::try_exists(&folder).await? {
-                    fs::create_dir_all(&folder).await?;
-                    // The folder's own name is durable once the one that holds it is.
-                    File::open(root).await?.sync_all().await?;
-                }
-                fs::rename(&path.0, folder.join(&sha256)).await?;
-                File::open(&folder).await?.sync_all().await?;
+                // One way to another thread, however many steps it takes.
+                let named = tokio::task::spawn_blocking(move || whole.name(&root, &folder));
+                named.await.map_err(io::Error::other)??;
             }
-            None => self.put(&path.0, &sha256).await?,
+            None => self.put(whole).await?,
         }
         Ok(Kept { sha256, size, pin })
     }
 
     /// Streams a spooled file into the bucket; a large one in parts.
-    async fn put(&self, spooled: &Path, sha256: &str) -> io::Result<()> {
-        let mut file = File::open(spooled).await?;
+    async fn put(&self, whole: Whole) -> io::Result<()> {
+        let (mut bytes, mut file) = (&[][..], None);
+        match &whole.content {
+            Content::Memory(held) => bytes = held,
+            Content::Disk(_, path) => file = Some(File::open(&path.0).await?),
+        }
+        let sha256 = &whole.sha256;
         let mut writer =
             BufWriter::with_capacity(self.store.clone(), name(sha256), BUCKET_PART_BYTES)
                 .with_max_concurrency(BUCKET_PARTS_AT_ONCE);
         let written = async {
-            tokio::io::copy(&mut file, &mut writer).await?;
+            match &mut file {
+                Some(file) => tokio::io::copy(file, &mut writer).await?,
+                None => tokio::io::copy(&mut bytes, &mut writer).await?,
+            };
             tokio::io::AsyncWriteExt::shutdown(&mut writer).await
         };
         let written = written.await;
@@ -292,9 +295,10 @@ pub struct Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::limits::SPOOL_MEMORY_BYTES;
 
     async fn keep(blobs: &Blobs, bytes: &[u8]) -> Kept {
-        let mut spool = blobs.spool().await.unwrap();
+        let mut spool = blobs.spool();
         for chunk in bytes.chunks(7) {
             spool.write(chunk).await.unwrap();
         }
@@ -325,8 +329,31 @@ mod tests {
         assert_eq!(text(&blobs, &hash, 6, 6).await, b"");
         assert_eq!(blobs.size(&hash).await.unwrap(), 11);
         assert_eq!(blobs.hash(&hash).await.unwrap(), hash);
-        drop(blobs.spool().await.unwrap());
+        drop(blobs.spool());
         assert_eq!(std::fs::read_dir(folder.path().join("spool")).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn more_than_fits_in_memory_goes_over_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(folder.path(), &Place::Folder).await.unwrap();
+        let spooled = || std::fs::read_dir(folder.path().join("spool")).unwrap().count();
+        let bytes: Vec<u8> = (0..=250).cycle().take(SPOOL_MEMORY_BYTES).collect();
+        let mut spool = blobs.spool();
+        spool.write(&bytes).await.unwrap();
+        assert_eq!(spooled(), 0);
+        spool.write(b"and more").await.unwrap();
+        assert_eq!(spooled(), 1);
+        let kept = blobs.keep(spool).await.unwrap();
+        assert_eq!(spooled(), 0);
+        let whole = [&bytes[..], b"and more"].concat();
+        assert_eq!(text(&blobs, &kept.sha256, 0, kept.size).await, whole);
+        assert_eq!(kept.sha256, hex::encode(Sha256::digest(&whole)));
+        let mut dropped = blobs.spool();
+        dropped.write(&whole).await.unwrap();
+        assert_eq!(spooled(), 1);
+        drop(dropped);
+        assert_eq!(spooled(), 0);
     }
 
     #[tokio::test]
@@ -370,7 +397,7 @@ mod tests {
         let sha256 = kept.sha256.clone();
         drop(kept);
         let claim = blobs.claim(&sha256).unwrap();
-        let mut spool = blobs.spool().await.unwrap();
+        let mut spool = blobs.spool();
         spool.write(b"some bytes").await.unwrap();
         let mut keeping = Box::pin(blobs.keep(spool));
         // The upload runs until it waits for the claim, however many steps that takes.

@@ -35,7 +35,7 @@ impl Tables {
     /// The first command under an idempotency key decides what the key stands for. A task that is
     /// there already was taken in by an earlier try of the same command.
     pub(super) fn enqueue(&mut self, command: Enqueue) -> Enqueued {
-        let Enqueue { task, input_units, idempotency, .. } = command;
+        let Enqueue { task, file, input_units, idempotency, .. } = command;
         if let Some(key) = idempotency {
             match self.remember(&task.owner, key, Made::Task(task.id), task.created_at) {
                 Some(Ok(Made::Task(id))) => return Enqueued::Existing(id),
@@ -48,6 +48,7 @@ impl Tables {
             Entry::Vacant(fresh) => {
                 let counts = (task.owner.clone(), task.kind.clone(), task.created_at);
                 fresh.insert(queued(task));
+                self.files.extend(file.map(|file| (file.id, file)));
                 let counts = self.usage_at(&counts.0, &counts.1, counts.2);
                 counts.submitted += 1;
                 counts.input_units = counts.input_units.saturating_add(input_units);

@@ -7,6 +7,7 @@ use sea_orm::{DatabaseTransaction, Value};
 use uuid::Uuid;
 
 use super::dialect::{Batch, Cast};
+use super::files;
 use super::idempotency::{self, Before, Claim};
 use super::row::get;
 use super::usage::Usage;
@@ -30,7 +31,7 @@ fn claim(command: &Enqueue) -> Option<Claim<'_>> {
     })
 }
 
-/// Takes the idempotency keys, then writes the tasks that are new.
+/// Takes the idempotency keys, then writes the tasks that are new, and the files that came with them.
 pub(super) async fn run(
     tx: &DatabaseTransaction,
     waiting: &mut [Waiting<Enqueue, Enqueued>],
@@ -55,6 +56,8 @@ pub(super) async fn run(
         refuse_known_tasks(tx, waiting).await?;
     }
     let new = || waiting.iter().filter(|w| w.is_open()).map(|w| &w.command.task);
+    let files = waiting.iter().filter(|w| w.is_open()).filter_map(|w| w.command.file.as_ref());
+    files::insert(tx, files).await?;
     INSERT_TASK.run(tx, new().map(task_row).collect()).await?;
     INSERT_SLOT.run(tx, new().flat_map(slot_rows).collect()).await?;
     for waiting in waiting.iter_mut().filter(|w| w.is_open()) {

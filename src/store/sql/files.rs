@@ -40,20 +40,24 @@ pub(super) async fn put(
             None => {}
         }
     }
-    let mut rows = Vec::new();
-    for file in waiting.iter().filter(|w| w.is_open()).map(|w| &w.command.file) {
-        rows.push(model(file)?);
+    insert(tx, waiting.iter().filter(|w| w.is_open()).map(|w| &w.command.file)).await?;
+    for waiting in waiting.iter_mut().filter(|w| w.is_open()) {
+        waiting.answer(FilePut::New);
     }
-    for chunk in chunks(rows) {
-        // A file that is there already was written by an earlier try of the same command.
+    Ok(())
+}
+
+/// Writes files. One that is there already was written by an earlier try of the same command.
+pub(super) async fn insert(
+    tx: &DatabaseTransaction,
+    files: impl Iterator<Item = &FileRow>,
+) -> StoreResult<()> {
+    for chunk in chunks(files.map(model).collect::<StoreResult<_>>()?) {
         let mut once = OnConflict::column(e::file::Column::Id);
         e::file::Entity::insert_many(chunk)
             .on_conflict(once.do_nothing().to_owned())
             .exec_without_returning(tx)
             .await?;
-    }
-    for waiting in waiting.iter_mut().filter(|w| w.is_open()) {
-        waiting.answer(FilePut::New);
     }
     Ok(())
 }

@@ -68,6 +68,7 @@ async fn answer_one(deps: &Deps, actors: &Actors) {
     let id = task.id;
     let submit = Submit {
         task,
+        file: None,
         completion: Completion::All,
         adaptive: false,
         input_units: 1,

@@ -50,6 +50,7 @@ fn a_dead_miner_is_respawned_with_its_leases() {
         let id = task.id;
         let submit = Submit {
             task,
+            file: None,
             completion: Completion::All,
             adaptive: false,
             input_units: 1,

@@ -12,6 +12,7 @@ on_every_store!(
     the_same_request_under_one_key_makes_one_task,
     another_request_under_the_same_key_is_refused,
     one_key_of_two_callers_is_two_keys,
+    a_file_is_written_with_its_task_or_not_at_all,
     the_input_file_is_kept,
 );
 
@@ -64,6 +65,19 @@ async fn one_key_of_two_callers_is_two_keys(store: &dyn Store) {
     let mut of_bob = keyed(2, "k", 8);
     of_bob.task.owner = "bob".to_owned();
     assert_eq!(store.enqueue(of_bob).await.unwrap(), Enqueued::New);
+}
+
+async fn a_file_is_written_with_its_task_or_not_at_all(store: &dyn Store) {
+    let with = |n: u128, body: u8| Enqueue { file: Some(file(n).file), ..keyed(n, "k", body) };
+    assert_eq!(store.enqueue(with(1, 7)).await.unwrap(), Enqueued::New);
+    assert_eq!(store.file(file_id(1)).await.unwrap(), Some(file(1).file));
+    assert_eq!(store.enqueue(with(2, 7)).await.unwrap(), Enqueued::Existing(task_id(1)));
+    assert_eq!(store.enqueue(with(3, 8)).await.unwrap(), Enqueued::Mismatch);
+    let again = Enqueue { file: Some(file(4).file), ..enqueue(task(1, 1)) };
+    assert_eq!(store.enqueue(again).await.unwrap(), Enqueued::Existing(task_id(1)));
+    for n in 2..=4 {
+        assert_eq!(store.file(file_id(n)).await.unwrap(), None, "{n}");
+    }
 }
 
 async fn the_input_file_is_kept(store: &dyn Store) {

@@ -95,7 +95,7 @@ pub(super) fn task(n: u128, slots: u16) -> NewTask {
 }
 
 pub(super) fn enqueue(task: NewTask) -> Enqueue {
-    Enqueue { task, input_units: 6, idempotency: None, nonce: None }
+    Enqueue { task, file: None, input_units: 6, idempotency: None, nonce: None }
 }
 
 /// A lease that goes out at once and lives two minutes.

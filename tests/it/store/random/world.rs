@@ -78,8 +78,11 @@ impl World {
         new.min_responses = 1 + self.dice.small(slots.into());
         new.created_at = self.now();
         new.deadline = self.now().plus(20_000 + i64::from(self.dice.small(300)) * 1_000);
+        let mut sent = None;
         if self.dice.one_in(3) {
-            new.input = TaskInput::File(file_id(1));
+            let n = u128::from(self.dice.small(3));
+            new.input = TaskInput::File(file_id(n));
+            sent = self.dice.one_in(2).then(|| file(n).file);
         }
         if self.dice.one_in(4) {
             new.owner = "bob".to_owned();
@@ -92,7 +95,7 @@ impl World {
         let body_hash = [u8::from(self.dice.one_in(2)); 32];
         let idempotency = self.dice.one_in(3).then_some(Idempotency { key, body_hash });
         let input_units = i64::from(self.dice.small(99));
-        Enqueue { task: new, input_units, idempotency, nonce: self.nonce() }
+        Enqueue { task: new, file: sent, input_units, idempotency, nonce: self.nonce() }
     }
 
     /// Leases for up to three slots of one task, most of them waiting.
