@@ -134,6 +134,9 @@ pub const PARKED_MAX: usize = 20_000;
 pub const PAGE_MAX: u64 = 200;
 /// Done tasks whose answers' slots are kept in memory for their judges, some hundred bytes each.
 pub const ANSWERED_KEPT: usize = 8_192;
+/// Rows of files that came with a task and are kept in memory for its miners, some hundred bytes
+/// each.
+pub const INPUTS_KEPT: usize = 8_192;
 /// Rows of usage in one answer.
 pub const USAGE_ROWS_MAX: u64 = 10_000;
 /// Commands that one transaction takes at most.

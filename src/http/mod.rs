@@ -29,6 +29,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, web};
+use quick_cache::sync::Cache;
 use tokio::sync::watch;
 
 use crate::actors::consensus::ConsensusSupervisor;
@@ -36,7 +37,7 @@ use crate::actors::directory::Directory;
 use crate::actors::distributor::Distributor;
 use crate::actors::stats::Stats;
 use crate::config::{Config, Role};
-use crate::domain::ids::Hotkey;
+use crate::domain::ids::{FileId, Hotkey};
 use crate::domain::kind::KindRegistry;
 use crate::domain::limits;
 use crate::domain::units::Stake;
@@ -90,6 +91,8 @@ pub struct Web {
     pub answered: answered::AnsweredTasks,
     /// Since when it runs.
     pub started: Instant,
+    /// Rows of files that came with tasks of late: their miners ask at once.
+    pub inputs: Cache<FileId, Arc<FileRow>>,
     /// The contract, as it is shown.
     pub documents: openapi::Documents,
 }

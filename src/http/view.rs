@@ -173,7 +173,14 @@ pub(super) async fn wanted_voice(web: &Web, task: &NewTask, files: &mut Files) -
 /// A lease as its miner gets it.
 pub(super) async fn lease(web: &Web, held: &Held, files: &mut Files) -> ApiResult<Value> {
     let task = &held.brief.task;
-    let (input_text, input_file) = input(web, task, files).await?;
+    let came = match &task.input {
+        TaskInput::File(id) => web.inputs.get(id),
+        TaskInput::Text(_) => None,
+    };
+    let (input_text, input_file) = match came {
+        Some(row) => (Value::Null, file(&row, &web.public_url)),
+        None => input(web, task, files).await?,
+    };
     let voice = wanted_voice(web, task, files).await?;
     Ok(json!({
         "task_id": task.id,

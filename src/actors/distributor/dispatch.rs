@@ -57,7 +57,7 @@ impl Handler<Turn> for Distributor {
 #[derive(Default)]
 pub(super) struct Choice {
     /// Leases to open; their miners are reserved.
-    grants: Vec<Grant>,
+    pub(super) grants: Vec<Grant>,
     /// What an adaptive task becomes, when its miner's answer is to be checked.
     widen: Option<Replication>,
     /// Whether nobody who is free can do work of this kind at all.
@@ -66,7 +66,7 @@ pub(super) struct Choice {
 
 impl Distributor {
     /// Chooses and reserves a miner for each waiting slot of one task.
-    fn choose(&mut self, open: &mut Open, id: TaskId, now: Millis) -> Choice {
+    pub(super) fn choose(&mut self, open: &mut Open, id: TaskId, now: Millis) -> Choice {
         let brief = open.brief.clone();
         let mut choice = Choice::default();
         for slot in 0..open.slots.len() {
@@ -194,7 +194,8 @@ impl Distributor {
         self.turn_soon(ctx);
     }
 
-    fn assigned(
+    /// Applies what the rows say of leases that were to be opened.
+    pub(super) fn assigned(
         &mut self,
         task: TaskId,
         brief: &Arc<Brief>,

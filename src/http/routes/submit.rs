@@ -1,5 +1,6 @@
 //! Clients hand tasks in.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use actix_web::web::{Data, Payload};
@@ -118,6 +119,7 @@ pub(super) async fn order(
     let Taken { input, hash, units, file } =
         input(web, caller, kind, wish.text.clone(), material).await?;
     let (file, pin) = file.unzip();
+    let came = file.clone();
     let idempotency = key.map(|key| Idempotency { key, body_hash: meaning(kind, &wish, &hash) });
     let task = NewTask {
         id,
@@ -146,6 +148,9 @@ pub(super) async fn order(
     let submitted = web.distributor.send(submit).await??;
     // The file's row is written with the task's, if at all.
     drop(pin);
+    if let (Submitted::New { .. }, Some(row)) = (&submitted, came) {
+        web.inputs.insert(row.id, Arc::new(row));
+    }
     Ok((id, submitted))
 }
 

@@ -64,7 +64,13 @@ impl SqlStore {
         let (at, known) = (location.clone(), outbox::Known::default());
         let own = known.clone();
         let run = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            // SQLite answers from a thread of its own: without sockets to watch, the writer sleeps on
+            // a lock, from which it wakes sooner.
+            let runtime = match &at {
+                Location::Sqlite(_) => runtime.enable_time().build(),
+                Location::Postgres(_) => runtime.enable_all().build(),
+            };
             let Ok(runtime) = runtime else { return };
             runtime.block_on(async move {
                 let opened = async {
