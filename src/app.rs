@@ -244,6 +244,7 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
             config.limits.parked,
             deps.overload.clone(),
         ),
+        rates: crate::http::rates::Rates::new(config.limits.tasks_per_minute, clock.clone()),
         public_url: url.trim_end_matches('/').to_owned(),
         keys: auth::Keys::new(keys),
         replays,

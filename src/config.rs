@@ -2,6 +2,7 @@
 //! flags; each later one wins. `config.default.toml` lists every key with its meaning and default.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -201,6 +202,8 @@ pub struct LimitsConfig {
     pub parked: usize,
     /// Reports per minute and validator.
     pub reports_per_minute: u32,
+    /// Tasks per minute and client.
+    pub tasks_per_minute: NonZeroU32,
 }
 
 /// Whose tasks go first.
@@ -423,6 +426,7 @@ mod tests {
         assert_eq!(config.limits.in_flight, limits::IN_FLIGHT_MAX);
         assert_eq!(config.limits.parked, limits::PARKED_MAX);
         assert_eq!(config.limits.reports_per_minute, limits::REPORTS_PER_MINUTE);
+        assert_eq!(config.limits.tasks_per_minute, limits::TASKS_PER_MINUTE);
         assert_eq!(config.queue.open_per_client, limits::OPEN_PER_CLIENT_MAX);
         assert_eq!(config.sweep_millis, limits::SWEEP_MILLIS as u64);
         assert_eq!(config.retention.files_days, limits::FILES_DAYS);

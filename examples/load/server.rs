@@ -1,6 +1,7 @@
 //! The server as a child process, with everybody's credentials.
 
 use std::error::Error;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -39,6 +40,10 @@ pub(crate) fn be(args: &Args, folder: &Path) -> Result<(), Box<dyn Error>> {
     config.database.clone_from(&args.database);
     config.auth.hotkey_api_keys = true;
     config.limits.reports_per_minute = u32::MAX;
+    if !args.hostile {
+        // One client stands for very many.
+        config.limits.tasks_per_minute = NonZeroU32::MAX;
+    }
     config.evaluation.quorum = args.quorum;
     if let Some(secs) = args.run_secs {
         let kinds = config.kinds();
@@ -82,6 +87,9 @@ async fn spawn(args: &Args, folder: &Path) -> Result<Spawned, Box<dyn Error>> {
         command.arg("--database").arg(url);
     }
     command.arg("--quorum").arg(args.quorum.to_string());
+    if args.hostile {
+        command.arg("--hostile");
+    }
     if let Some(secs) = args.run_secs {
         command.arg("--run-secs").arg(secs.to_string());
     }

@@ -26,6 +26,8 @@
 //! assert!(BATCH_ROWS_MAX * 24 < 32_766);
 //! ```
 
+use std::num::NonZeroU32;
+
 use super::units::{DAY, HOUR, MINUTE, SECOND};
 
 /// A task ends within this time unless the client asks for another deadline.
@@ -71,6 +73,13 @@ pub const REPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const MERGE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Reports per minute and validator.
 pub const REPORTS_PER_MINUTE: u32 = 120;
+/// Tasks per minute and client.
+pub const TASKS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(6_000).unwrap();
+/// The part of all requests in flight, and of all parked polls, that one caller may have: one in so
+/// many.
+pub const CALLER_SHARE: usize = 4;
+/// A caller may have as many as this however small the gate: an SDK opens a dozen connections.
+pub const CALLER_PLACES_MIN: usize = 16;
 /// Bytes of one response.
 pub const RESPONSE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of one audio input.

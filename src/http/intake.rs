@@ -1,9 +1,12 @@
 //! The gate: a permit for each request in flight, another sort for each parked long-poll. Without
-//! one the answer is 503 at once, and nothing has been done: actors' mailboxes never fill.
+//! one the answer is 503 at once, and nothing has been done: actors' mailboxes never fill. Of both
+//! sorts one caller has a part at most, and gets 429 beyond it, so that nobody can shut the others
+//! out.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -12,57 +15,114 @@ use actix_web::{Error, HttpMessage, HttpRequest, web};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Web;
-use super::error::{ApiError, ApiResult};
+use super::auth::Caller;
+use super::error::{ApiError, ApiResult, Code};
 use crate::actors::Overload;
+use crate::domain::limits::{CALLER_PLACES_MIN, CALLER_SHARE};
 use crate::domain::units::Millis;
 
 /// See the module's docs.
 #[derive(Debug, Clone)]
 pub struct Gate {
-    in_flight: Arc<Semaphore>,
-    parked: Arc<Semaphore>,
-    parked_max: usize,
+    in_flight: Places,
+    parked: Places,
     overload: Overload,
 }
 
-/// The permit of one request, in its extensions.
-#[derive(Clone)]
-struct Permit(Rc<RefCell<Option<OwnedSemaphorePermit>>>);
+/// Places of one sort.
+#[derive(Debug, Clone)]
+struct Places {
+    all: Arc<Semaphore>,
+    most: usize,
+    /// Places that each caller has now; only of those that have any.
+    taken: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+/// One of a caller's places.
+#[derive(Debug)]
+struct Share {
+    places: Places,
+    caller: String,
+}
+
+/// What one request holds, in its extensions.
+#[derive(Clone, Default)]
+struct Held(Rc<RefCell<(Option<OwnedSemaphorePermit>, Option<Share>)>>);
+
+/// The place of a request that waits.
+#[derive(Debug)]
+pub struct Parked {
+    _permit: OwnedSemaphorePermit,
+    _share: Option<Share>,
+}
+
+impl Places {
+    fn new(most: usize) -> Self {
+        let most = most.min(Semaphore::MAX_PERMITS);
+        Self { all: Arc::new(Semaphore::new(most)), most, taken: Arc::default() }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        // Nothing panics while it is held; if something did, each count is whole.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for this caller, beside those that it has.
+    fn share(&self, caller: &str, what: &str) -> ApiResult<Share> {
+        let most = (self.most / CALLER_SHARE).max(CALLER_PLACES_MIN);
+        let mut taken = self.taken();
+        match taken.get_mut(caller) {
+            Some(count) if *count >= most => {
+                let detail = format!("you have {most} {what}, which is the most for one caller");
+                return Err(ApiError::new(Code::RateLimited, detail).retry_after(1));
+            }
+            Some(count) => *count += 1,
+            None => drop(taken.insert(caller.to_owned(), 1)),
+        }
+        Ok(Share { places: self.clone(), caller: caller.to_owned() })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken();
+        if let Some(count) = taken.get_mut(&self.caller) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                taken.remove(&self.caller);
+            }
+        }
+    }
+}
 
 impl Gate {
     /// A gate of so many permits, that notes what it refuses.
     #[must_use]
     pub fn new(in_flight: usize, parked: usize, overload: Overload) -> Self {
-        let most = Semaphore::MAX_PERMITS;
-        let parked_max = parked.min(most);
-        Self {
-            in_flight: Arc::new(Semaphore::new(in_flight.min(most))),
-            parked: Arc::new(Semaphore::new(parked_max)),
-            parked_max,
-            overload,
-        }
+        Self { in_flight: Places::new(in_flight), parked: Places::new(parked), overload }
     }
 
     /// Requests that wait now.
     #[must_use]
     pub fn parked(&self) -> usize {
-        self.parked_max.saturating_sub(self.parked.available_permits())
+        self.parked.most.saturating_sub(self.parked.all.available_permits())
     }
 
-    /// Gives the request's permit back while it waits for something to happen.
+    /// Gives what the request holds back while it waits for something to happen.
     ///
     /// # Errors
-    /// 503 when too many wait.
-    pub fn park(&self, request: &HttpRequest, now: Millis) -> ApiResult<OwnedSemaphorePermit> {
-        let parked = self.parked.clone().try_acquire_owned();
-        let parked = parked.map_err(|_| {
+    /// 503 when too many wait, 429 when too many of this caller do.
+    pub fn park(&self, request: &HttpRequest, now: Millis) -> ApiResult<Parked> {
+        let name = request.extensions().get::<Caller>().and_then(Caller::name);
+        let share = name.map(|name| self.parked.share(&name, "requests that wait")).transpose()?;
+        let permit = self.parked.all.clone().try_acquire_owned().map_err(|_| {
             self.overload.note(now);
             ApiError::full("too many requests wait already")
         })?;
-        if let Some(Permit(permit)) = request.extensions().get::<Permit>() {
-            permit.borrow_mut().take();
+        if let Some(Held(held)) = request.extensions().get::<Held>() {
+            held.take();
         }
-        Ok(parked)
+        Ok(Parked { _permit: permit, _share: share })
     }
 }
 
@@ -75,14 +135,30 @@ pub(super) async fn take_permit(
     if matches!(request.path(), "/livez" | "/readyz" | "/metrics") {
         return next.call(request).await;
     }
-    let Ok(permit) = web.gate.in_flight.clone().try_acquire_owned() else {
+    let Ok(permit) = web.gate.in_flight.all.clone().try_acquire_owned() else {
         metrics::counter!(crate::telemetry::HTTP_REFUSED_FULL).increment(1);
         web.gate.overload.note(web.clock.now());
         return Err(ApiError::full("too many requests are in flight").into());
     };
-    let permit = Permit(Rc::new(RefCell::new(Some(permit))));
-    request.extensions_mut().insert(permit.clone());
+    let held = Held::default();
+    held.0.borrow_mut().0 = Some(permit);
+    request.extensions_mut().insert(held.clone());
     let answer = next.call(request).await;
-    drop(permit);
+    drop(held);
     answer
+}
+
+/// Middleware, once it is known who calls: one of the caller's places, or 429.
+pub(super) async fn take_share(
+    web: web::Data<Web>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let held = request.extensions().get::<Held>().cloned();
+    let name = request.extensions().get::<Caller>().and_then(Caller::name);
+    if let (Some(Held(held)), Some(name)) = (held, name) {
+        let share = web.gate.in_flight.share(&name, "requests in flight")?;
+        held.borrow_mut().1 = Some(share);
+    }
+    next.call(request).await
 }

@@ -1,7 +1,7 @@
 //! HTTP: the contract with clients, miners, validators and operators.
 //!
 //! A request passes, from the outside in: the log span, the gate (a permit, or 503), the
-//! credentials, and then its route. Nothing is read from a body before the gate let it in, and no
+//! credentials, the caller's own share of the gate, and then its route. Nothing is read from a body before the gate let it in, and no
 //! handler runs for a caller that its signature does not name.
 
 pub mod answered;
@@ -14,6 +14,7 @@ pub mod intake;
 mod openai;
 pub mod openapi;
 pub mod peer;
+pub mod rates;
 mod routes;
 mod story;
 mod upload;
@@ -73,6 +74,8 @@ pub struct Web {
     pub roles: Roles,
     /// Permits.
     pub gate: intake::Gate,
+    /// Tasks per minute of clients.
+    pub rates: rates::Rates,
     /// Miner actors.
     pub directory: Directory,
     /// Open tasks to leases.
@@ -172,6 +175,7 @@ pub fn application(
         .configure(routes::table)
         .default_service(web::to(routes::no_such_route))
         // The last one wrapped is the outermost.
+        .wrap(from_fn(intake::take_share))
         .wrap(from_fn(auth::identify))
         .wrap(from_fn(intake::take_permit))
         .wrap(from_fn(openai::speak_openai))

@@ -1,8 +1,8 @@
 //! The clock. Decisions get `now` as a value; only actors and handlers ask for it, and only here.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::domain::units::Millis;
 
@@ -29,12 +29,20 @@ impl Clock {
         now.saturating_add_signed(ahead)
     }
 
+    /// Time since the program first asked: it never goes back, however the system's clock is set.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        static BEGAN: OnceLock<Instant> = OnceLock::new();
+        let ahead = u64::try_from(self.ahead.load(Ordering::Relaxed)).unwrap_or_default();
+        BEGAN.get_or_init(Instant::now).elapsed() + Duration::from_millis(ahead)
+    }
+
     /// Puts the clock ahead, so that a test need not wait.
     pub fn advance(&self, millis: i64) {
         self.ahead.fetch_add(millis, Ordering::Relaxed);
     }
 }
 
-fn since_epoch() -> std::time::Duration {
+fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

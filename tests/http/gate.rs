@@ -62,6 +62,78 @@ async fn a_full_gate_says_when_to_come_back_and_probes_still_pass() {
 }
 
 #[tokio::test]
+async fn one_caller_has_a_quarter_of_the_gate_and_the_others_pass() {
+    let app = TestApp::with(|config| {
+        config.limits.in_flight = 72;
+        config.limits.parked = 72;
+    })
+    .await;
+    let m = miner(0);
+    app.report(&[&m]).await;
+    let mut held = Vec::new();
+    for _ in 0..18 {
+        held.push(hold(&app).await);
+    }
+    wait_for("the share is taken", SOON, async || {
+        (app.as_client(Call::get("/v1/models")).await.status == 429).then_some(())
+    })
+    .await;
+    let answer = app.as_client(submit()).await;
+    let problem = answer.problem(429, "rate_limited");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert!(problem["detail"].as_str().unwrap().contains("18 requests in flight"), "{problem}");
+    assert_eq!(app.send(Who::Bearer(&app.admin), Call::get("/v1/models")).await.status, 200);
+    assert_eq!(app.send_poll(&m, "?wait=0").await.status, 200);
+    drop(held);
+    wait_for("the share is free again", SOON, async || {
+        (app.as_client(Call::get("/v1/models")).await.status == 200).then_some(())
+    })
+    .await;
+    // What waits is counted apart, and no more in flight.
+    let task = app.submit_tts(&[]).await;
+    let wait = || Call::get(format!("/api/v1/tasks/{task}?wait=60"));
+    let waiting = join_all((0..18).map(|_| app.as_client(wait())));
+    let work = async {
+        wait_for("eighteen wait", SOON, async || {
+            (app.metric("pithead_polls_parked").await >= 18.0).then_some(())
+        })
+        .await;
+        app.as_client(wait()).await.problem(429, "rate_limited");
+        app.cancel(&task).await.ok();
+    };
+    let (waiting, ()) = tokio::join!(waiting, work);
+    assert!(waiting.iter().all(|answer| answer.status == 200));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_hands_in_so_many_tasks_a_minute_and_is_told_when_to_come_back() {
+    let app = TestApp::with(|config| {
+        config.limits.tasks_per_minute = std::num::NonZeroU32::new(3).unwrap();
+    })
+    .await;
+    for _ in 0..3 {
+        app.as_client(submit()).await.ok();
+    }
+    let answer = app.as_client(submit()).await;
+    answer.problem(429, "rate_limited");
+    assert_eq!(answer.header("retry-after"), Some("20"));
+    assert_eq!(answer.header("x-ratelimit-limit"), Some("3"));
+    app.send(Who::Bearer(&app.admin), submit()).await.ok();
+    app.advance(20_000);
+    // Of a batch, as many as there is room for; the others say why not.
+    let item = serde_json::json!({ "task_type": "tts", "text": TEXT });
+    let batch =
+        Call::post("/api/v1/tasks/batch").json(&serde_json::json!({ "tasks": [item, item] }));
+    let told = app.as_client(batch.clone()).await.ok();
+    assert_eq!((told["accepted"].clone(), told["refused"].clone()), (1.into(), 1.into()));
+    assert_eq!(told["results"][1]["code"], "rate_limited");
+    assert_eq!(app.as_client(batch).await.ok()["refused"], 2);
+    assert_eq!(app.task_count().await, 5);
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn parked_polls_hold_no_permit() {
     let app = TestApp::with(|config| {
         config.limits.in_flight = 2;

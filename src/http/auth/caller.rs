@@ -38,6 +38,17 @@ pub enum Caller {
     Unproven(Unproven),
 }
 
+impl Caller {
+    /// Who it is, when that is proven.
+    pub(in crate::http) fn name(&self) -> Option<String> {
+        match self {
+            Self::Key(key) => Some(key.id.clone()),
+            Self::Signer { hotkey, .. } => Some(hotkey.to_string()),
+            Self::Nobody | Self::Developer | Self::Unproven(_) => None,
+        }
+    }
+}
+
 /// What to say to somebody without credentials.
 pub(super) fn who() -> ApiError {
     ApiError::new(

@@ -38,7 +38,7 @@ fn waits(about: Operation) -> Operation {
         .idempotent()
         .header("X-Task-Id", "The task behind it")
         .refuses(404, "The kind is not configured here")
-        .refuses(429, "You have too many tasks open")
+        .refuses(429, "You have too many tasks open, or handed in too many in a minute")
         .refuses(502, "No miner could do it")
         .refuses(503, "No miner is free, or the server is full")
         .refuses(504, "Not ready within 300 s; the message names the task, which goes on")

@@ -120,9 +120,9 @@ pub(super) fn of(
     operation: &Operation,
 ) -> Map<String, Value> {
     let mut all: BTreeMap<u16, Option<&str>> = BTreeMap::new();
-    // Wrong credentials are refused everywhere. A signature covers the body, so what is signed is
+    // Wrong credentials are refused everywhere, and who has too many requests in flight. A signature covers the body, so what is signed is
     // read and may be too long, too slow or broken, whether or not the route wants a body.
-    all.extend([400, 401, 408, 413, 500, 503].map(|status| (status, None)));
+    all.extend([400, 401, 408, 413, 429, 500, 503].map(|status| (status, None)));
     if callers != Callers::Everybody {
         all.extend([(403, None), (415, None)]);
     }

@@ -108,7 +108,7 @@ pub(super) fn handing_in(about: Operation) -> Operation {
         .refuses(404, "This kind is not configured here")
         .refuses(409, "The file of `file_id` is past its time, or will be soon")
         .refuses(415, "The body or the file is of a type that is not taken here")
-        .refuses(429, "You have too many tasks open")
+        .refuses(429, "You have too many tasks open, or handed in too many in a minute")
         .refuses(503, "The server is full, drains, or cannot write now")
 }
 

@@ -185,7 +185,7 @@ pub(in crate::http) fn retry(_: &KindRegistry) -> Operation {
         .idempotent()
         .creates("It is durable", object(answer))
         .refuses(409, "It has not failed, expired or been cancelled, or its file is gone")
-        .refuses(429, "You have too many tasks open")
+        .refuses(429, "You have too many tasks open, or handed in too many in a minute")
 }
 
 pub(in crate::http) fn result(_: &KindRegistry) -> Operation {

@@ -84,20 +84,24 @@ pub(super) async fn batch(
     };
     let key = idempotency_key(&request)?;
     let items: Vec<_> = tasks.into_iter().map(|value| item(&web, value)).collect();
-    // The nonce of a signed request goes with the first task: together they are new, or not.
-    let mut nonce = caller.nonce.clone();
-    let (first, mut rest) = (items.iter().position(Result::is_ok), Vec::with_capacity(items.len()));
+    // The nonce of a signed request goes with the first task that is taken: together they are new, or
+    // not.
+    let (mut nonce, mut rest) = (caller.nonce.clone(), Vec::with_capacity(items.len()));
     let mut results: Vec<Option<Value>> = Vec::new();
     results.resize_with(items.len(), || None);
     for (place, item) in items.into_iter().enumerate() {
         let key = key.as_ref().map(|key| format!("{key}/{place}"));
         match item {
             Err(error) => put(&mut results, place, refused(&error)),
-            Ok(item) if Some(place) == first => {
-                let told = match submit(&web, &caller, nonce.take(), key, item).await {
+            Ok(item) if nonce.is_some() => {
+                let told = match submit(&web, &caller, nonce.clone(), key, item).await {
                     // A replayed request has no effect at all.
                     Err(error) if error.code() == Code::Replayed => return Err(error),
-                    told => told.unwrap_or_else(|error| refused(&error)),
+                    Err(error) => refused(&error),
+                    Ok(told) => {
+                        nonce = None;
+                        told
+                    }
                 };
                 put(&mut results, place, told);
             }

@@ -9,7 +9,7 @@ use actix_web::web::{Bytes, Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::tasks::own;
@@ -19,6 +19,7 @@ use crate::domain::task::TaskState;
 use crate::http::Web;
 use crate::http::auth::ClientCaller;
 use crate::http::error::{ApiError, ApiResult};
+use crate::http::intake::Parked;
 use crate::http::story::{Chapter, after, story};
 use crate::outside::wake::Follower;
 use crate::store::{StoreResult, TaskRecord};
@@ -122,7 +123,7 @@ struct Listener {
     began: Instant,
     ended: bool,
     greeted: bool,
-    _permit: OwnedSemaphorePermit,
+    _permit: Parked,
 }
 
 impl Drop for Listener {

@@ -114,6 +114,7 @@ pub(super) async fn order(
     material: Material,
 ) -> ApiResult<(TaskId, Submitted)> {
     takes_tasks(web)?;
+    web.rates.count(&caller.owner)?;
     let now = web.clock.now();
     let id = TaskId(uuid::Uuid::now_v7());
     let Taken { input, hash, units, file } =

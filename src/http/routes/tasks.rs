@@ -242,6 +242,7 @@ pub(super) async fn retry(
         retry_of: Some(old.id),
         ..old
     };
+    web.rates.count(&task.owner)?;
     let nonce = caller.nonce;
     let file = None;
     let submit = Submit { task, file, completion, adaptive, input_units, idempotency, nonce };

@@ -226,6 +226,11 @@ async fn effects(app: &TestApp) -> Vec<Effect> {
     let release = json!({ "reason": "failed" });
     add("release", &m, post(format!("/api/v1/miner/tasks/{}/release", id(1)), release));
     add("submit", &v, post("/api/v1/tts".to_owned(), json!({ "text": crate::support::TEXT })));
+    // The first task of the batch is refused: the nonce goes with the second.
+    let nowhere = json!({ "task_type": "transcription", "file_id": id(1) });
+    let item = json!({ "task_type": "tts", "text": crate::support::TEXT });
+    let batch = json!({ "tasks": [nowhere, item] });
+    add("batch", &v, post("/api/v1/tasks/batch".to_owned(), batch));
     add("distribute", &v, post("/api/v1/validator/distribute".to_owned(), json!({ "limit": 1 })));
     effects
 }

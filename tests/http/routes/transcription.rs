@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use pithead::domain::limits::SPOOL_MEMORY_BYTES;
+
 use crate::support::raw::{Raw, status_of};
 use crate::support::{Call, Part, TestApp, text, wait_for};
 use crate::walks::task::audio;
@@ -164,7 +166,9 @@ async fn lying_content_lengths_make_no_task_and_break_nothing() {
 #[tokio::test]
 async fn a_sender_that_hangs_up_in_the_middle_leaves_nothing() {
     let app = TestApp::start().await;
-    let audio = audio();
+    // More than is held in memory.
+    let mut audio = audio();
+    audio.resize(4 * SPOOL_MEMORY_BYTES, 0x80);
     let call = Call::post("/").multipart(&[Part::file("audio_file", "a.wav", "audio/wav", &audio)]);
     let head = format!(
         "POST /api/v1/transcription HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\nContent-Type: {}\r\n\
@@ -174,7 +178,7 @@ async fn a_sender_that_hangs_up_in_the_middle_leaves_nothing() {
         call.body.len()
     );
     let mut connection = Raw::send(app.address(), head).await;
-    connection.more(&call.body[..9_000]).await;
+    connection.more(&call.body[..2 * SPOOL_MEMORY_BYTES]).await;
     wait_for("the file is on its way in", Duration::from_secs(5), async || {
         (spooled(&app) == 1).then_some(())
     })
