@@ -122,7 +122,9 @@ pub(super) async fn archived(
     db: &DatabaseConnection,
     id: TaskId,
 ) -> StoreResult<Option<ArchivedTask>> {
-    let Some(found) = e::archive::Entity::find_by_id(id.0).one(db).await? else { return Ok(None) };
+    let Some(found) = row::one(db, e::archive::Entity::find_by_id(id.0)).await? else {
+        return Ok(None);
+    };
     let body = zstd::decode_all(found.body.as_slice())
         .map_err(|error| StoreError::Corrupt(format!("archive: {error}")))?;
     let task = serde_json::from_slice(&body)

@@ -351,7 +351,7 @@ impl Store for SqlStore {
         keys.into_iter().map(row::key).collect()
     }
     async fn registration(&self, id: RegistrationId) -> StoreResult<Option<RegistrationRow>> {
-        let found = e::registration::Entity::find_by_id(id.0).one(&self.readers).await?;
+        let found = row::one(&self.readers, e::registration::Entity::find_by_id(id.0)).await?;
         found.map(row::registration).transpose()
     }
     async fn rounds(&self, up_to: i64, limit: u64) -> StoreResult<Vec<RoundRow>> {
@@ -371,7 +371,7 @@ impl Store for SqlStore {
         webhook::webhook(&self.readers, id).await
     }
     async fn callback_secret(&self, owner: &str) -> StoreResult<Option<String>> {
-        let found = e::callback_secret::Entity::find_by_id(owner).one(&self.readers).await?;
+        let found = row::one(&self.readers, e::callback_secret::Entity::find_by_id(owner)).await?;
         Ok(found.map(|row| row.secret))
     }
     async fn deliveries(&self, page: DeliveryPage) -> StoreResult<Vec<DeliveryRow>> {

@@ -103,7 +103,7 @@ async fn streamed<E: EntityTrait>(
 }
 
 pub(super) async fn task(db: &DatabaseConnection, id: TaskId) -> StoreResult<Option<TaskRecord>> {
-    let found = e::task::Entity::find_by_id(id.0).one(db).await?;
+    let found = row::one(db, e::task::Entity::find_by_id(id.0)).await?;
     Ok(complete(db, found.into_iter().collect()).await?.pop())
 }
 
@@ -209,7 +209,7 @@ pub(super) async fn evaluations(
 }
 
 pub(super) async fn file(db: &DatabaseConnection, id: FileId) -> StoreResult<Option<FileRow>> {
-    e::file::Entity::find_by_id(id.0).one(db).await?.map(row::file).transpose()
+    row::one(db, e::file::Entity::find_by_id(id.0)).await?.map(row::file).transpose()
 }
 
 pub(super) async fn file_is_assigned(

@@ -4,7 +4,7 @@
 use std::str::FromStr;
 
 use pithead_entities as e;
-use sea_orm::{DbErr, QueryResult, TryGetable};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QueryResult, Select, TryGetable};
 use uuid::Uuid;
 
 use crate::domain::ids::{
@@ -27,6 +27,15 @@ pub(super) fn unavailable(error: DbErr) -> StoreError {
 
 fn corrupt(what: &str, got: impl std::fmt::Display) -> StoreError {
     StoreError::Corrupt(format!("{what}: `{got}`"))
+}
+
+/// The row that a key names. No `LIMIT`: its value is bound, and SQLite would plan the statement anew
+/// at each run to see whether the value changes anything.
+pub(super) async fn one<E: EntityTrait>(
+    db: &impl ConnectionTrait,
+    by_key: Select<E>,
+) -> Result<Option<E::Model>, DbErr> {
+    Ok(by_key.all(db).await?.pop())
 }
 
 /// A column of a raw row, by place.

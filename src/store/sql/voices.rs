@@ -139,7 +139,7 @@ fn row(model: e::voice::Model) -> VoiceRow {
 }
 
 pub(super) async fn one(db: &DatabaseConnection, id: VoiceId) -> StoreResult<Option<VoiceRow>> {
-    Ok(e::voice::Entity::find_by_id(id.0).one(db).await?.map(row))
+    Ok(super::row::one(db, e::voice::Entity::find_by_id(id.0)).await?.map(row))
 }
 
 pub(super) async fn named(
@@ -149,7 +149,7 @@ pub(super) async fn named(
 ) -> StoreResult<Option<VoiceRow>> {
     use e::voice::Column;
     let named = || e::voice::Entity::find().filter(Column::Name.eq(name));
-    if let Some(own) = named().filter(Column::Owner.eq(owner)).one(db).await? {
+    if let Some(own) = super::row::one(db, named().filter(Column::Owner.eq(owner))).await? {
         return Ok(Some(row(own)));
     }
     let shared = named().filter(Column::SharedAt.is_not_null()).order_by_asc(Column::Id);

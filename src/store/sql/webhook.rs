@@ -201,7 +201,7 @@ pub(super) async fn webhook(
     db: &DatabaseConnection,
     id: WebhookId,
 ) -> StoreResult<Option<WebhookRow>> {
-    Ok(e::webhook::Entity::find_by_id(id.0).one(db).await?.map(row::webhook))
+    Ok(row::one(db, e::webhook::Entity::find_by_id(id.0)).await?.map(row::webhook))
 }
 
 pub(super) async fn deliveries(
@@ -221,7 +221,7 @@ pub(super) async fn delivery(
     db: &DatabaseConnection,
     id: DeliveryId,
 ) -> StoreResult<Option<DeliveryRow>> {
-    e::delivery::Entity::find_by_id(id.0).one(db).await?.map(row::delivery).transpose()
+    row::one(db, e::delivery::Entity::find_by_id(id.0)).await?.map(row::delivery).transpose()
 }
 
 // From lane to lane through the index, however much waits in each.
