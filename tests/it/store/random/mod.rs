@@ -43,6 +43,7 @@ macro_rules! commands {
     ($($method:ident($command:ident)),* $(,)?) => {
         /// Any command that writes.
         #[derive(Debug, Clone)]
+        #[expect(clippy::large_enum_variant, reason = "a test has a few hundred of them")]
         pub(super) enum Command {
             $($command($command),)*
             Validator(ValidatorRow),
