@@ -255,6 +255,7 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
         draining: Arc::new(AtomicBool::new(false)),
         stopping: watch::channel(false).0,
         answered: crate::http::answered::AnsweredTasks::default(),
+        left: crate::http::left::LeftToJudge::default(),
         started: Instant::now(),
         documents: Documents::default(),
         store: store.clone(),
