@@ -43,6 +43,7 @@ impl Dice {
 macro_rules! commands {
     ($($method:ident($command:ident)),* $(,)?) => {
         /// Any command that writes.
+        #[expect(clippy::large_enum_variant, reason = "a test has a few hundred of them")]
         #[derive(Debug, Clone)]
         pub(super) enum Command {
             $($command($command),)*
