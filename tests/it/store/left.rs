@@ -2,6 +2,7 @@
 //! two polls.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use pithead::domain::ids::{TaskId, ValidatorId};
 use pithead::domain::limits::JUDGES_KEPT_MILLIS;
@@ -272,6 +273,14 @@ async fn after_a_restart_tasks_go_on_to_become_done_behind_the_others() {
     store.close().await;
 }
 
+/// Changes rows behind the store's back.
+async fn tamper(file: &Path, statement: &'static str) {
+    let url = format!("sqlite:{}", file.display());
+    let mut session = SqliteConnection::connect(&url).await.unwrap();
+    assert_eq!(session.execute(statement).await.unwrap().rows_affected(), 1);
+    session.close().await.unwrap();
+}
+
 /// A commit that nobody knew of comes to light behind the place that was reached.
 #[tokio::test]
 async fn what_was_passed_by_is_found_when_the_memory_begins_anew() {
@@ -282,14 +291,33 @@ async fn what_was_passed_by_is_found_when_the_memory_begins_anew() {
     done(&store, 1, 1).await;
     assert_eq!(polled(&memory, &store, 0).await, ids([1]));
     done(&store, 2, 1).await;
-    let url = format!("sqlite:{}", file.display());
-    let mut session = SqliteConnection::connect(&url).await.unwrap();
     let late =
         "UPDATE task SET done_order = 1 WHERE done_order = (SELECT MAX(done_order) FROM task)";
-    assert_eq!(session.execute(late).await.unwrap().rows_affected(), 1);
-    session.close().await.unwrap();
+    tamper(&file, late).await;
     let again = JUDGES_KEPT_MILLIS / 1_000;
     assert_eq!(polled(&memory, &store, again - 1).await, ids([1]), "that the test passes it by");
     assert_eq!(polled(&memory, &store, again).await, ids([2, 1]));
+    store.close().await;
+}
+
+/// That no poll looks at it again shows when it is taken back, which nobody but a test can do.
+#[tokio::test]
+async fn what_was_judged_is_looked_at_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("pithead.db");
+    let store = SqlStore::open(Location::Sqlite(file.clone())).await.unwrap();
+    let memory = LeftToJudge::default();
+    for told_before in [true, false] {
+        let n = if told_before { 1 } else { 2 };
+        done(&store, n, 1).await;
+        if told_before {
+            assert_eq!(polled(&memory, &store, 0).await, ids([n]));
+        }
+        store.evaluate(judge(n, 1, &[0])).await.unwrap();
+        assert_eq!(polled(&memory, &store, 0).await, []);
+        tamper(&file, "DELETE FROM evaluation").await;
+        assert_eq!(polled(&memory, &store, 0).await, [], "told before: {told_before}");
+    }
+    assert_eq!(polled(&LeftToJudge::default(), &store, 0).await, ids([1, 2]), "that it was back");
     store.close().await;
 }
