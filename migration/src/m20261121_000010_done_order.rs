@@ -7,31 +7,30 @@ use sea_orm_migration::prelude::*;
 #[derive(Debug, DeriveMigrationName)]
 pub(crate) struct Migration;
 
-// Old rows have no order among them but that of their ids, and come before all others.
-const UP: [&str; 4] = [
-    "ALTER TABLE task ADD COLUMN done_order BIGINT NOT NULL DEFAULT 0",
-    "DROP INDEX task_done",
-    "CREATE INDEX task_done ON task (done_order, id) WHERE state = 'done'",
-    "CREATE INDEX task_owner_open ON task (owner, id) WHERE finished_at IS NULL",
-];
-
-// SQLite drops no column that an index has.
-const DOWN: [&str; 4] = [
-    "DROP INDEX task_owner_open",
-    "DROP INDEX task_done",
-    "ALTER TABLE task DROP COLUMN done_order",
-    "CREATE INDEX task_done ON task (id) WHERE state = 'done'",
-];
+const DONE: &str = "CREATE INDEX task_done ON task (done_order, id) WHERE state = 'done'";
+const DONE_BEFORE: &str = "CREATE INDEX task_done ON task (id) WHERE state = 'done'";
+const OPEN: &str = "CREATE INDEX task_owner_open ON task (owner, id) WHERE finished_at IS NULL";
 
 #[expect(elided_lifetimes_in_paths, reason = "as the trait declares them")]
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        run(manager, &UP).await
+        let mut alter = Table::alter();
+        // Old rows have no order among them but that of their ids, and come before all others.
+        let mut column = ColumnDef::new(Alias::new("done_order"));
+        column.big_integer().not_null().default(0);
+        alter.table(Alias::new("task")).add_column(column);
+        manager.alter_table(alter).await?;
+        run(manager, &["DROP INDEX task_done", DONE, OPEN]).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        run(manager, &DOWN).await
+        // SQLite drops no column that an index has.
+        run(manager, &["DROP INDEX task_owner_open", "DROP INDEX task_done"]).await?;
+        let mut alter = Table::alter();
+        alter.table(Alias::new("task")).drop_column(Alias::new("done_order"));
+        manager.alter_table(alter).await?;
+        run(manager, &[DONE_BEFORE]).await
     }
 }
 

@@ -48,7 +48,10 @@ impl Tables {
             Entry::Vacant(fresh) => {
                 let counts = (task.owner.clone(), task.kind.clone(), task.created_at);
                 fresh.insert(queued(task));
-                self.files.extend(file.map(|file| (file.id, file)));
+                if let Some(file) = file {
+                    // One that is there already was written by an earlier try of the same command.
+                    self.files.entry(file.id).or_insert(file);
+                }
                 let counts = self.usage_at(&counts.0, &counts.1, counts.2);
                 counts.submitted += 1;
                 counts.input_units = counts.input_units.saturating_add(input_units);

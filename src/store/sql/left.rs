@@ -20,10 +20,10 @@ pub(super) async fn last(db: &impl ConnectionTrait) -> StoreResult<i64> {
     Ok(row.map(|row| get(&row, 0)).transpose()?.unwrap_or_default())
 }
 
-/// Done tasks behind a place, and of how many of its responses a validator has not judged. A count
-/// and no `EXISTS`: that PostgreSQL may answer from a table of all responses there are.
+/// Done tasks behind a place, each with the first slot whose response a validator has not judged. That
+/// slot and no `EXISTS`, for which PostgreSQL would first gather all responses there are.
 pub(super) const PAGE: &str = "SELECT task.done_order, task.id, ( \
-    SELECT COUNT(*) FROM response r WHERE r.task_id = task.id AND NOT EXISTS ( \
+    SELECT MIN(r.slot) FROM response r WHERE r.task_id = task.id AND NOT EXISTS ( \
     SELECT 1 FROM evaluation x WHERE x.task_id = r.task_id AND x.slot = r.slot \
     AND x.validator_id = $1)) \
     FROM task WHERE task.state = 'done' AND (task.done_order, task.id) > ($2, $3) \
@@ -42,7 +42,7 @@ pub(super) async fn page(
     let mut page = DonePage { left: Vec::new(), reached: after, end };
     for row in rows {
         page.reached = DonePlace { order: get(&row, 0)?, task: TaskId(get(&row, 1)?) };
-        if get::<i64>(&row, 2)? > 0 {
+        if get::<Option<i32>>(&row, 2)?.is_some() {
             page.left.push(page.reached);
         }
     }
