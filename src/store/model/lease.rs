@@ -49,7 +49,6 @@ impl Tables {
                 let counts = (task.owner.clone(), task.kind.clone(), task.created_at);
                 fresh.insert(queued(task));
                 if let Some(file) = file {
-                    // One that is there already was written by an earlier try of the same command.
                     self.files.entry(file.id).or_insert(file);
                 }
                 let counts = self.usage_at(&counts.0, &counts.1, counts.2);
