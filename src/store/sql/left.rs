@@ -27,7 +27,7 @@ pub(super) const PAGE: &str = "SELECT task.done_order, task.id, ( \
     SELECT 1 FROM evaluation x WHERE x.task_id = r.task_id AND x.slot = r.slot \
     AND x.validator_id = $1)) \
     FROM task WHERE task.state = 'done' AND (task.done_order, task.id) > ($2, $3) \
-    ORDER BY task.done_order, task.id LIMIT $4";
+    ORDER BY task.done_order, task.id";
 
 pub(super) async fn page(
     db: &DatabaseConnection,
@@ -36,8 +36,10 @@ pub(super) async fn page(
     limit: u64,
 ) -> StoreResult<DonePage> {
     let most = i64::try_from(limit).unwrap_or(i64::MAX);
-    let values = [validator.0.into(), after.order.into(), after.task.0.into(), most.into()];
-    let rows = db.query_all_raw(statement(db, PAGE, values)).await?;
+    // Not bound: SQLite would plan the statement anew at each run.
+    let text = format!("{PAGE} LIMIT {most}");
+    let values = [validator.0.into(), after.order.into(), after.task.0.into()];
+    let rows = db.query_all_raw(statement(db, &text, values)).await?;
     let end = u64::try_from(rows.len()).unwrap_or(u64::MAX) < limit;
     let mut page = DonePage { left: Vec::new(), reached: after, end };
     for row in rows {
