@@ -257,6 +257,7 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
         stopping: watch::channel(false).0,
         answered: crate::http::answered::AnsweredTasks::default(),
         inputs: quick_cache::sync::Cache::new(crate::domain::limits::INPUTS_KEPT),
+        left: crate::http::left::LeftToJudge::default(),
         started: Instant::now(),
         documents: Documents::default(),
         store: store.clone(),

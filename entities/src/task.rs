@@ -61,6 +61,8 @@ pub struct Model {
     pub finished_at: Option<i64>,
     /// Slot of the best response, once evaluated.
     pub best_slot: Option<i32>,
+    /// The writer's transaction in which it ended by itself or at its deadline; 0 in older rows.
+    pub done_order: i64,
 }
 
 /// No relations are declared: rows are read by key, never joined through the ORM.

@@ -13,6 +13,7 @@ mod m20261121_000006_webhooks;
 mod m20261121_000007_files_and_voices;
 mod m20261121_000008_redundancy;
 mod m20261121_000009_history;
+mod m20261121_000010_done_order;
 
 /// All migrations, in order.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000007_files_and_voices::Migration),
             Box::new(m20261121_000008_redundancy::Migration),
             Box::new(m20261121_000009_history::Migration),
+            Box::new(m20261121_000010_done_order::Migration),
         ]
     }
 }

@@ -146,6 +146,15 @@ pub const ANSWERED_KEPT: usize = 8_192;
 /// Rows of files that came with a task and are kept in memory for its miners, some hundred bytes
 /// each.
 pub const INPUTS_KEPT: usize = 8_192;
+/// Done tasks that a validator is told at once to judge.
+pub const TO_JUDGE_MAX: usize = 50;
+/// Done tasks that one statement looks at for what is left to judge: some milliseconds.
+pub const DONE_LOOKED_MAX: u64 = 500;
+/// Validators of which is remembered what is left to judge, some 30 kB each at most. Subnets have up
+/// to 64; one that is forgotten looks along all done tasks once more.
+pub const JUDGES_KEPT: usize = 256;
+/// That memory begins anew so often: a commit whose outcome was unknown may have passed it by.
+pub const JUDGES_KEPT_MILLIS: i64 = HOUR;
 /// Rows of usage in one answer.
 pub const USAGE_ROWS_MAX: u64 = 10_000;
 /// Commands that one transaction takes at most.

@@ -11,6 +11,7 @@ pub mod error;
 mod fields;
 mod filename;
 pub mod intake;
+pub mod left;
 mod openai;
 pub mod openapi;
 pub mod peer;
@@ -92,6 +93,8 @@ pub struct Web {
     pub stopping: watch::Sender<bool>,
     /// Who answered what of tasks that are judged.
     pub answered: answered::AnsweredTasks,
+    /// What is left for whom to judge.
+    pub left: left::LeftToJudge,
     /// Since when it runs.
     pub started: Instant,
     /// Rows of files that came with tasks of late: their miners ask at once.

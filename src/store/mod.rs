@@ -147,9 +147,21 @@ pub trait Store: Send + Sync + 'static {
     async fn tasks(&self, page: TaskPage) -> StoreResult<Vec<TaskRecord>>;
     /// Responses of one task, by slot, also from the archive.
     async fn responses(&self, task: TaskId) -> StoreResult<Vec<ResponseRow>>;
-    /// Done tasks, oldest first, that `validator` has not judged whole.
-    async fn to_evaluate(&self, validator: ValidatorId, limit: u64)
-    -> StoreResult<Vec<TaskRecord>>;
+    /// Looks at so many done tasks behind a place at most, in the order in which readers saw them
+    /// become done; which of them are left for `validator` to judge.
+    async fn done_after(
+        &self,
+        validator: ValidatorId,
+        after: DonePlace,
+        limit: u64,
+    ) -> StoreResult<DonePage>;
+    /// Which of these tasks are done and left for `validator` to judge, by id. One that is judged
+    /// whole stays so.
+    async fn left_among(
+        &self,
+        validator: ValidatorId,
+        tasks: Vec<TaskId>,
+    ) -> StoreResult<Vec<TaskRecord>>;
     /// Tasks that `validator` has judged, newest first.
     async fn evaluated_by(
         &self,

@@ -155,6 +155,32 @@ pub struct TaskPage {
     pub limit: u64,
 }
 
+/// Where a task stands among the done ones. Whatever becomes done stands behind everything that
+/// anybody saw done before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DonePlace {
+    /// Which transaction made it done; the numbers mean nothing else.
+    pub order: i64,
+    /// The task.
+    pub task: TaskId,
+}
+
+impl DonePlace {
+    /// Before all of them.
+    pub const START: Self = Self { order: -1, task: TaskId(uuid::Uuid::nil()) };
+}
+
+/// Some done tasks behind a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DonePage {
+    /// Those with a response that the validator has not judged, in order.
+    pub left: Vec<DonePlace>,
+    /// The last one that was looked at; the next page comes behind it.
+    pub reached: DonePlace,
+    /// Whether none was behind it.
+    pub end: bool,
+}
+
 /// What actors are rebuilt from.
 #[derive(Debug, Clone, Default)]
 pub struct Loaded {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::actors::consensus::KnowValidator;
 use crate::actors::stats::TakeEvaluation;
 use crate::domain::ids::{MinerUid, TaskId, ValidatorId};
-use crate::domain::limits::PAGE_MAX;
+use crate::domain::limits::{PAGE_MAX, TO_JUDGE_MAX};
 use crate::domain::task::TaskState;
 use crate::domain::units::Score;
 use crate::http::answered::Answered;
@@ -50,7 +50,8 @@ async fn with_responses(web: &Web, records: &[TaskRecord]) -> ApiResult<Vec<Valu
 /// `GET /validator/tasks`: done tasks that this validator has not judged yet.
 pub(super) async fn tasks(web: Data<Web>, caller: ValidatorCaller) -> ApiResult {
     let id = id_of(&web, &caller, None).await?;
-    let records = web.store.to_evaluate(id, 50).await?;
+    let now = web.clock.now();
+    let records = web.left.of(&*web.store, id, TO_JUDGE_MAX, now).await?;
     let tasks = with_responses(&web, &records).await?;
     Ok(HttpResponse::Ok().json(json!({
         "success": true, "count": tasks.len(), "tasks": tasks,

@@ -198,6 +198,7 @@ impl Tables {
         let Some(task) = self.tasks.get_mut(&id) else { return nothing() };
         task.state = state;
         task.finished_at = Some(now);
+        self.done_order.insert(id, self.commands);
         let (owner, kind) = (task.task.owner.clone(), task.task.kind.clone());
         let pending: Vec<_> = task.slots.iter().filter(|s| s.state.pending()).cloned().collect();
         let mut freed = Vec::new();

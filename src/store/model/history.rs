@@ -27,6 +27,7 @@ impl Tables {
             let (responses, evaluations) = (self.responses_of(*id), self.evaluations_of(*id));
             self.responses.retain(|(task, _), _| task != id);
             self.evaluations.retain(|(task, ..), _| task != id);
+            self.done_order.remove(id);
             let Some(task) = self.tasks.remove(id) else { continue };
             let whole = ArchivedTask { task, responses, evaluations };
             self.archive.entry(*id).or_insert(whole);

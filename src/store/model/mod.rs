@@ -41,6 +41,10 @@ struct Tables {
     rounds: BTreeMap<i64, RoundRow>,
     kind_records: BTreeMap<(RegistrationId, String), KindRecordRow>,
     tasks: BTreeMap<TaskId, TaskRecord>,
+    /// Which command ended them; a transaction of its own, where the SQL store has many in one.
+    done_order: BTreeMap<TaskId, i64>,
+    /// Commands so far.
+    commands: i64,
     responses: BTreeMap<(TaskId, u16), ResponseRow>,
     evaluations: BTreeMap<(TaskId, u16, ValidatorId), EvaluationRow>,
     scores: BTreeMap<(TaskId, u16), ScoreRow>,
@@ -93,6 +97,13 @@ impl ModelStore {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The tables, for the next command.
+    fn command(&self) -> MutexGuard<'_, Tables> {
+        let mut tables = self.tables();
+        tables.commands += 1;
+        tables
+    }
+
     /// Runs a command whose request may be signed: its nonce counts once, even where the command is
     /// then refused.
     fn once<T>(
@@ -100,7 +111,7 @@ impl ModelStore {
         nonce: Option<Nonce>,
         command: impl FnOnce(&mut Tables) -> T,
     ) -> StoreResult<T> {
-        let mut tables = self.tables();
+        let mut tables = self.command();
         if let Some(nonce) = nonce {
             match tables.replays.entry((nonce.hotkey, nonce.nonce)) {
                 Entry::Occupied(_) => return Err(StoreError::Replayed),
@@ -117,16 +128,16 @@ impl Store for ModelStore {
         self.once(command.nonce.take(), |tables| tables.enqueue(command))
     }
     async fn assign(&self, command: Assign) -> StoreResult<Vec<Granted>> {
-        Ok(self.tables().assign(&command))
+        Ok(self.command().assign(&command))
     }
     async fn widen(&self, command: Widen) -> StoreResult<bool> {
-        Ok(self.tables().widen(&command))
+        Ok(self.command().widen(&command))
     }
     async fn hedge(&self, command: Hedge) -> StoreResult<Granted> {
-        Ok(self.tables().hedge(&command))
+        Ok(self.command().hedge(&command))
     }
     async fn fetch(&self, command: Fetch) -> StoreResult<Vec<bool>> {
-        Ok(self.tables().fetch(&command))
+        Ok(self.command().fetch(&command))
     }
     async fn heartbeat(&self, mut command: Heartbeat) -> StoreResult<Option<Millis>> {
         self.once(command.nonce.take(), |tables| tables.heartbeat(&command))
@@ -138,36 +149,36 @@ impl Store for ModelStore {
         self.once(command.nonce.take(), |tables| tables.release(&command))
     }
     async fn cancel(&self, command: Cancel) -> StoreResult<Cancelled> {
-        Ok(self.tables().cancel(&command))
+        Ok(self.command().cancel(&command))
     }
     async fn sweep(&self, command: Sweep) -> StoreResult<Swept> {
-        Ok(self.tables().sweep(&command))
+        Ok(self.command().sweep(&command))
     }
     async fn evaluate(&self, mut command: Evaluate) -> StoreResult<Evaluated> {
         self.once(command.nonce.take(), |tables| tables.evaluate(&command))
     }
     async fn register(&self, command: Register) -> StoreResult<Registered> {
-        Ok(self.tables().register(command))
+        Ok(self.command().register(command))
     }
     async fn know_validator(&self, validator: ValidatorRow) -> StoreResult<ValidatorId> {
-        Ok(self.tables().know_validator(validator))
+        Ok(self.command().know_validator(validator))
     }
     async fn put_report(&self, mut command: PutReport) -> StoreResult<()> {
         self.once(command.nonce.take(), |tables| tables.put_report(command.report))
     }
     async fn close_round(&self, command: CloseRound) -> StoreResult<()> {
-        self.tables().close_round(command);
+        self.command().close_round(command);
         Ok(())
     }
     async fn put_kind_records(&self, command: PutKindRecords) -> StoreResult<()> {
-        self.tables().put_kind_records(command);
+        self.command().put_kind_records(command);
         Ok(())
     }
     async fn put_file(&self, mut command: PutFile) -> StoreResult<FilePut> {
         self.once(command.nonce.take(), |tables| tables.put_file(command))
     }
     async fn forget_files(&self, command: ForgetFiles) -> StoreResult<Forgotten> {
-        Ok(self.tables().forget_files(command))
+        Ok(self.command().forget_files(command))
     }
     async fn unreferenced(&self, sha256: Vec<String>) -> StoreResult<Vec<String>> {
         Ok(self.tables().unreferenced(sha256))
@@ -176,38 +187,38 @@ impl Store for ModelStore {
         self.once(command.nonce.take(), |tables| tables.put_voice(command))
     }
     async fn delete_voice(&self, command: DeleteVoice) -> StoreResult<bool> {
-        Ok(self.tables().delete_voice(command))
+        Ok(self.command().delete_voice(command))
     }
     async fn put_key(&self, key: KeyRow) -> StoreResult<()> {
-        self.tables().put_key(key);
+        self.command().put_key(key);
         Ok(())
     }
     async fn revoke_key(&self, id: String, now: Millis) -> StoreResult<bool> {
-        Ok(self.tables().revoke_key(&id, now))
+        Ok(self.command().revoke_key(&id, now))
     }
     async fn put_webhook(&self, mut command: PutWebhook) -> StoreResult<WebhookPut> {
         self.once(command.nonce.take(), |tables| tables.put_webhook(command))
     }
     async fn rotate_webhook(&self, command: RotateWebhook) -> StoreResult<bool> {
-        Ok(self.tables().rotate_webhook(command))
+        Ok(self.command().rotate_webhook(command))
     }
     async fn delete_webhook(&self, id: WebhookId) -> StoreResult<bool> {
-        Ok(self.tables().delete_webhook(id))
+        Ok(self.command().delete_webhook(id))
     }
     async fn know_callback_secret(&self, secret: CallbackSecretRow) -> StoreResult<String> {
-        Ok(self.tables().know_callback_secret(secret))
+        Ok(self.command().know_callback_secret(secret))
     }
     async fn note_delivery(&self, command: NoteDelivery) -> StoreResult<bool> {
-        Ok(self.tables().note_delivery(command))
+        Ok(self.command().note_delivery(command))
     }
     async fn redeliver(&self, id: DeliveryId, now: Millis) -> StoreResult<bool> {
-        Ok(self.tables().redeliver(id, now))
+        Ok(self.command().redeliver(id, now))
     }
     async fn prune(&self, before: Prune) -> StoreResult<u64> {
-        Ok(self.tables().prune(before))
+        Ok(self.command().prune(before))
     }
     async fn archive(&self, command: Archive) -> StoreResult<Archived> {
-        Ok(self.tables().archive(&command))
+        Ok(self.command().archive(&command))
     }
 
     async fn load(&self, reports_since: Millis) -> StoreResult<Loaded> {
@@ -230,12 +241,20 @@ impl Store for ModelStore {
         let found = tables.responses_of(task);
         Ok(if found.is_empty() { archived().unwrap_or_default() } else { found })
     }
-    async fn to_evaluate(
+    async fn done_after(
         &self,
         validator: ValidatorId,
+        after: DonePlace,
         limit: u64,
+    ) -> StoreResult<DonePage> {
+        Ok(self.tables().done_after(validator, after, limit))
+    }
+    async fn left_among(
+        &self,
+        validator: ValidatorId,
+        tasks: Vec<TaskId>,
     ) -> StoreResult<Vec<TaskRecord>> {
-        Ok(self.tables().to_evaluate(validator, limit))
+        Ok(self.tables().left_among(validator, tasks))
     }
     async fn evaluated_by(
         &self,

@@ -1,7 +1,7 @@
 //! The reads: by page, by validator, and everything at start.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::Tables;
 use crate::domain::ids::{FileId, TaskId, ValidatorId};
@@ -43,15 +43,38 @@ impl Tables {
         self.evaluations.values().filter(|row| row.task == task).cloned().collect()
     }
 
-    /// Done tasks with a response that this validator did not judge; approved ones need no more.
-    pub(super) fn to_evaluate(&self, validator: ValidatorId, limit: u64) -> Vec<TaskRecord> {
+    /// Done, with a response that this validator did not judge; an approved task needs no more.
+    fn left_to(&self, validator: ValidatorId, task: TaskId) -> bool {
         let judged = |r: &ResponseRow| {
             self.evaluations.contains_key(&(r.token.task, r.token.slot, validator))
         };
-        let wanted = |t: &&TaskRecord| {
-            t.state == TaskState::Done && !self.responses_of(t.task.id).iter().all(judged)
-        };
-        self.tasks.values().filter(wanted).take(at_most(limit)).cloned().collect()
+        self.tasks.get(&task).is_some_and(|t| t.state == TaskState::Done)
+            && !self.responses_of(task).iter().all(judged)
+    }
+
+    /// In the order of the commands that made them done, and of ids where one command did.
+    pub(super) fn done_after(
+        &self,
+        validator: ValidatorId,
+        after: DonePlace,
+        limit: u64,
+    ) -> DonePage {
+        let done = self.tasks.values().filter(|t| t.state == TaskState::Done).map(|t| t.task.id);
+        let place = |task| Some(DonePlace { order: *self.done_order.get(&task)?, task });
+        let mut done: Vec<_> = done.filter_map(place).filter(|place| *place > after).collect();
+        done.sort_unstable();
+        let end = done.len() < at_most(limit);
+        done.truncate(at_most(limit));
+        let reached = done.last().copied().unwrap_or(after);
+        done.retain(|place| self.left_to(validator, place.task));
+        DonePage { left: done, reached, end }
+    }
+
+    /// Each once, by id.
+    pub(super) fn left_among(&self, validator: ValidatorId, tasks: Vec<TaskId>) -> Vec<TaskRecord> {
+        let tasks: BTreeSet<_> = tasks.into_iter().collect();
+        let left = tasks.into_iter().filter(|task| self.left_to(validator, *task));
+        left.filter_map(|task| self.tasks.get(&task).cloned()).collect()
     }
 
     /// Newest first.

@@ -62,7 +62,8 @@ impl Batch {
         Ok(returned)
     }
 
-    fn text(&self, backend: DbBackend, rows: usize) -> String {
+    /// The statement for so many rows.
+    pub(super) fn text(&self, backend: DbBackend, rows: usize) -> String {
         let mut text = String::with_capacity(64 + rows * self.columns.len() * 5 + self.body.len());
         text.push_str("WITH v(");
         for (place, (name, _)) in self.columns.iter().enumerate() {

@@ -233,8 +233,8 @@ pub(super) async fn sweep(
 
 // The same rule as `domain::task::settle_late`.
 const END_LATE: &str = "UPDATE task SET \
-    state = CASE WHEN answered >= min_responses THEN 'done' ELSE 'expired' END, finished_at = $1 \
-    WHERE state = 'open' AND id IN (SELECT id FROM task WHERE finished_at IS NULL AND deadline <= $1 \
+    state = CASE WHEN answered >= min_responses THEN 'done' ELSE 'expired' END, finished_at = $1, \
+    done_order = $3 WHERE state = 'open' AND id IN (SELECT id FROM task WHERE finished_at IS NULL AND deadline <= $1 \
     ORDER BY deadline, id LIMIT $2) RETURNING id, state, answered, failed, slots, owner, \
     callback_url, kind";
 
@@ -244,7 +244,8 @@ async fn overdue(
     limit: i64,
     outbox: &mut Outbox,
 ) -> StoreResult<Vec<Overdue>> {
-    let rows = tx.query_all_raw(statement(tx, END_LATE, [now.0.into(), limit.into()])).await?;
+    let values = [now.0.into(), limit.into(), outbox.transaction.into()];
+    let rows = tx.query_all_raw(statement(tx, END_LATE, values)).await?;
     end_tasks(tx, rows, now, outbox).await.map(|standings| {
         let mut overdue: Vec<_> =
             standings.into_iter().map(|(task, standing)| Overdue { task, standing }).collect();

@@ -13,6 +13,7 @@ mod files;
 mod history;
 mod idempotency;
 mod lease;
+mod left;
 mod nonce;
 mod outbox;
 #[cfg(test)]
@@ -75,7 +76,9 @@ impl SqlStore {
             runtime.block_on(async move {
                 let opened = async {
                     migrate(&at).await?;
-                    at.writer().await
+                    let db = at.writer().await?;
+                    own.number_after(left::last(&db).await?);
+                    Ok::<_, StoreError>(db)
                 };
                 match opened.await {
                     Ok(db) => {
@@ -300,12 +303,20 @@ impl Store for SqlStore {
         let archived = history::archived(&self.readers, task).await?;
         Ok(archived.map(|archived| archived.responses).unwrap_or_default())
     }
-    async fn to_evaluate(
+    async fn done_after(
         &self,
         validator: ValidatorId,
+        after: DonePlace,
         limit: u64,
+    ) -> StoreResult<DonePage> {
+        left::page(&self.readers, validator, after, limit).await
+    }
+    async fn left_among(
+        &self,
+        validator: ValidatorId,
+        tasks: Vec<TaskId>,
     ) -> StoreResult<Vec<TaskRecord>> {
-        reads::to_evaluate(&self.readers, validator, limit).await
+        left::among(&self.readers, validator, tasks).await
     }
     async fn evaluated_by(
         &self,

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use sea_orm::{DatabaseTransaction, QueryResult, Value};
 use uuid::Uuid;
@@ -28,6 +28,8 @@ pub(super) struct Known {
     webhooks: Arc<AtomicBool>,
     /// Deliveries written since the start.
     written: Arc<AtomicU64>,
+    /// Number of the last transaction; only the writer counts.
+    transactions: Arc<AtomicI64>,
 }
 
 impl Known {
@@ -44,9 +46,15 @@ impl Known {
         self.written.fetch_add(rows, Ordering::Release);
     }
 
-    /// An outbox for one transaction.
+    /// Has the numbers of transactions go on behind those that the rows have.
+    pub(super) fn number_after(&self, last: i64) {
+        self.transactions.store(last, Ordering::Release);
+    }
+
+    /// An outbox for one transaction, which is the next.
     pub(super) fn outbox(&self) -> Outbox {
         Outbox {
+            transaction: self.transactions.fetch_add(1, Ordering::AcqRel).saturating_add(1),
             webhooks: self.webhooks.load(Ordering::Acquire),
             happenings: Vec::new(),
             usage: Usage::default(),
@@ -57,6 +65,10 @@ impl Known {
 
 /// What happened in one transaction.
 pub(super) struct Outbox {
+    /// Its number. One transaction commits after the other, each as a whole: so by these numbers no
+    /// reader sees a task become done before one that it has seen already. Moments would not do,
+    /// for commands bring theirs along and are committed in another order.
+    pub(super) transaction: i64,
     webhooks: bool,
     happenings: Vec<Happening>,
     /// What is counted for their clients.

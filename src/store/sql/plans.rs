@@ -5,8 +5,9 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryTrait};
 use tempfile::tempdir;
 
 use super::dialect::statement;
-use super::reads::{HELD, open_rows};
+use super::reads::{HELD, open_rows, page_rows};
 use super::*;
+use crate::domain::task::TaskState;
 
 /// The steps of a plan.
 async fn plan(store: &SqlStore, text: &str) -> Vec<String> {
@@ -30,5 +31,57 @@ async fn a_holders_leases_and_the_open_tasks_are_found_without_walking_the_histo
     // That the test sees a walk when there is one.
     let walk = "SELECT DISTINCT task_id FROM slot WHERE expires_at IS NOT NULL AND holder = x'00'";
     assert_ne!(plan(&store, walk).await, ["SEARCH slot USING INDEX slot_due (expires_at>?)"]);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_is_left_to_judge_is_walked_along_the_done_tasks_from_a_place() {
+    let folder = tempdir().unwrap();
+    let store = SqlStore::open(Location::Sqlite(folder.path().join("pithead.db"))).await.unwrap();
+    let page = ["x'00'", "1", "x'00'"].into_iter().zip(1..);
+    let page = page.fold(format!("{} LIMIT 500", left::PAGE), |text, (value, number)| {
+        text.replace(&format!("${number}"), value)
+    });
+    let of_one = ["(task_id=?)", "(task_id=? AND slot=? AND validator_id=?)"];
+    let steps = plan(&store, &page).await;
+    assert_eq!(steps[0], "SEARCH task USING COVERING INDEX task_done ((done_order,id)>(?,?))");
+    assert!(steps[2].ends_with(of_one[0]) && steps[4].ends_with(of_one[1]), "{steps:?}");
+    assert_eq!(steps.len(), 5, "nothing is sorted: {steps:?}");
+    let among = left::AMONG.text(DbBackend::Sqlite, 2).replace('?', "x'00'");
+    let steps = plan(&store, &among).await;
+    let task = "SEARCH task USING INDEX sqlite_autoindex_task_1 (id=?)";
+    assert!(steps.iter().any(|step| step == task), "{steps:?}");
+    assert!(!steps.iter().any(|step| step.starts_with("SCAN task")), "{steps:?}");
+    assert_eq!(plan(&store, left::LAST).await, ["SCAN task USING COVERING INDEX task_done"]);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn pages_of_open_tasks_are_found_without_walking_the_history() {
+    let folder = tempdir().unwrap();
+    let store = SqlStore::open(Location::Sqlite(folder.path().join("pithead.db"))).await.unwrap();
+    let page = |owner: Option<&str>, before, states| TaskPage {
+        owner: owner.map(ToOwned::to_owned),
+        states,
+        kind: Some("tts".to_owned()),
+        before,
+        limit: 50,
+    };
+    let before = Some(TaskId(uuid::Uuid::nil()));
+    let steps =
+        async |page| plan(&store, &page_rows(page).build(DbBackend::Sqlite).to_string()).await;
+    let open = vec![TaskState::Open];
+    for (before, range) in [(None, "(owner=?)"), (before, "(owner=? AND id<?)")] {
+        let own = steps(page(Some("alice"), before, open.clone())).await;
+        assert_eq!(own, [format!("SEARCH task USING INDEX task_owner_open {range}")]);
+        let all = steps(page(None, before, open.clone())).await;
+        let listed = ["LIST SUBQUERY 1", "SCAN task USING INDEX task_open"];
+        assert_eq!(all[0], "SEARCH task USING INDEX sqlite_autoindex_task_1 (id=?)", "{all:?}");
+        assert_eq!(all[1..3], listed, "{all:?}");
+        assert!(!all.iter().any(|step| step.contains("TEMP B-TREE")), "{all:?}");
+    }
+    // That the test sees the history when it is walked.
+    let own = steps(page(Some("alice"), None, vec![TaskState::Open, TaskState::Done])).await;
+    assert_eq!(own, ["SEARCH task USING INDEX task_owner (owner=?)"]);
     store.close().await;
 }

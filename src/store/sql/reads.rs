@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::TryStreamExt;
 use pithead_entities as e;
-use sea_orm::sea_query::{Query, SimpleExpr};
+use sea_orm::sea_query::{Query, SelectStatement, SimpleExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, Select,
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::dialect::statement;
 use super::row::{self, get};
 use crate::domain::ids::{FileId, Hotkey, RegistrationId, TaskId, ValidatorId};
+use crate::domain::task::TaskState;
 use crate::domain::units::Millis;
 use crate::store::*;
 
@@ -79,16 +80,18 @@ pub(super) fn open_rows() -> Select<e::task::Entity> {
     e::task::Entity::find().filter(e::task::Column::FinishedAt.is_null())
 }
 
+/// Ids of all tasks that have not ended.
+fn open_ids() -> SelectStatement {
+    let mut ids = Query::select();
+    ids.column(e::task::Column::Id).from(e::task::Entity);
+    ids.and_where(e::task::Column::FinishedAt.is_null()).take()
+}
+
 /// All tasks that have not ended, by id. Nothing else runs yet, so that three readers see one state;
 /// each row is read while the database looks for the next.
 async fn open_tasks(db: &DatabaseConnection) -> StoreResult<Vec<TaskRecord>> {
-    let open = || {
-        let mut ids = Query::select();
-        ids.column(e::task::Column::Id).from(e::task::Entity);
-        ids.and_where(e::task::Column::FinishedAt.is_null()).take()
-    };
-    let slots = slots_of(e::slot::Column::TaskId.in_subquery(open()));
-    let attempts = attempts_of(e::attempt::Column::TaskId.in_subquery(open()));
+    let slots = slots_of(e::slot::Column::TaskId.in_subquery(open_ids()));
+    let attempts = attempts_of(e::attempt::Column::TaskId.in_subquery(open_ids()));
     let (mut tasks, slots, attempts) =
         tokio::try_join!(streamed(db, open_rows()), streamed(db, slots), streamed(db, attempts))?;
     tasks.sort_unstable_by_key(|task| task.id);
@@ -115,19 +118,18 @@ pub(super) async fn held_by(
     db: &DatabaseConnection,
     holder: Holder,
 ) -> StoreResult<Vec<TaskRecord>> {
-    by_ids(db, HELD, vec![holder.id().into()]).await
-}
-
-/// Tasks whose ids a statement gives, each once, by id.
-async fn by_ids(
-    db: &DatabaseConnection,
-    text: &str,
-    values: Vec<sea_orm::Value>,
-) -> StoreResult<Vec<TaskRecord>> {
     let mut ids: Vec<Uuid> = Vec::new();
-    for row in db.query_all_raw(statement(db, text, values)).await? {
+    for row in db.query_all_raw(statement(db, HELD, [holder.id().into()])).await? {
         ids.push(get(&row, 0)?);
     }
+    by_ids(db, ids).await
+}
+
+/// Tasks, each once, by id.
+pub(super) async fn by_ids(
+    db: &DatabaseConnection,
+    mut ids: Vec<Uuid>,
+) -> StoreResult<Vec<TaskRecord>> {
     ids.sort_unstable();
     ids.dedup();
     let mut records = Vec::with_capacity(ids.len());
@@ -142,13 +144,23 @@ async fn by_ids(
 }
 
 pub(super) async fn tasks(db: &DatabaseConnection, page: TaskPage) -> StoreResult<Vec<TaskRecord>> {
+    complete(db, page_rows(page).all(db).await?).await
+}
+
+/// Rows of a page. Of open tasks alone no other one is walked: the moment that they do not have names
+/// their indexes, which `state` does not.
+pub(super) fn page_rows(page: TaskPage) -> Select<e::task::Entity> {
     use e::task::Column;
     let mut query = e::task::Entity::find().order_by_desc(Column::Id).limit(page.limit);
+    match (page.states.as_slice(), &page.owner) {
+        ([], _) => {}
+        ([TaskState::Open], Some(_)) => query = query.filter(Column::FinishedAt.is_null()),
+        // Named by their ids: else SQLite walks all tasks by key rather than sort these.
+        ([TaskState::Open], None) => query = query.filter(Column::Id.in_subquery(open_ids())),
+        (states, _) => query = query.filter(Column::State.is_in(states.iter().map(|s| s.as_str()))),
+    }
     if let Some(owner) = page.owner {
         query = query.filter(Column::Owner.eq(owner));
-    }
-    if !page.states.is_empty() {
-        query = query.filter(Column::State.is_in(page.states.iter().map(|s| s.as_str())));
     }
     if let Some(kind) = page.kind {
         query = query.filter(Column::Kind.eq(kind));
@@ -156,7 +168,7 @@ pub(super) async fn tasks(db: &DatabaseConnection, page: TaskPage) -> StoreResul
     if let Some(before) = page.before {
         query = query.filter(Column::Id.lt(before.0));
     }
-    complete(db, query.all(db).await?).await
+    query
 }
 
 pub(super) async fn responses(
@@ -167,20 +179,6 @@ pub(super) async fn responses(
         .filter(e::response::Column::TaskId.eq(task.0))
         .order_by_asc(e::response::Column::Slot);
     rows.all(db).await?.into_iter().map(row::response).collect()
-}
-
-pub(super) async fn to_evaluate(
-    db: &DatabaseConnection,
-    validator: ValidatorId,
-    limit: u64,
-) -> StoreResult<Vec<TaskRecord>> {
-    // Walks the partial index of done tasks; an approved task leaves it.
-    let text = "SELECT task.id FROM task WHERE task.state = 'done' AND EXISTS ( \
-                SELECT 1 FROM response r WHERE r.task_id = task.id AND NOT EXISTS ( \
-                SELECT 1 FROM evaluation x WHERE x.task_id = r.task_id AND x.slot = r.slot \
-                AND x.validator_id = $1)) ORDER BY task.id LIMIT $2";
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    by_ids(db, text, vec![validator.0.into(), limit.into()]).await
 }
 
 pub(super) async fn evaluated_by(

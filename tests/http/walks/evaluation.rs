@@ -128,6 +128,32 @@ async fn what_is_left_to_judge_is_each_validators_own_list() {
 }
 
 #[tokio::test]
+async fn whoever_judged_everything_is_told_nothing_and_of_a_new_task_at_once() {
+    let mut app = TestApp::with(|config| config.evaluation.quorum = 2).await;
+    let m = miner(0);
+    let first = answered(&app, &[&m]).await;
+    let left = async |app: &TestApp| -> Vec<String> {
+        let call = Call::get("/api/v1/validator/tasks");
+        let answer = app.send(validator(0).who(), call).await.ok();
+        let tasks = answer["tasks"].as_array().unwrap().iter();
+        tasks.map(|task| text(&task["task_id"]).to_owned()).collect()
+    };
+    app.evaluate(&validator(0), &first, &[(0, 0.5)]).await;
+    let nothing: [&str; 0] = [];
+    assert_eq!(left(&app).await, nothing);
+    assert_eq!(left(&app).await, nothing);
+    let second = answered(&app, &[&m]).await;
+    assert_eq!(left(&app).await, [second.as_str()]);
+    let third = answered(&app, &[&m]).await;
+    assert_eq!(left(&app).await, [second.as_str(), third.as_str()]);
+    app.evaluate(&validator(0), &second, &[(0, 0.5)]).await;
+    assert_eq!(left(&app).await, [third.as_str()]);
+    app.restart().await;
+    assert_eq!(left(&app).await, [third.as_str()], "the rows know");
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn only_done_tasks_are_judged() {
     let app = TestApp::start().await;
     let task = app.submit_tts(&[]).await;

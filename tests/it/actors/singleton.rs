@@ -79,7 +79,8 @@ delegate! {
     held_by(holder: Holder) -> Vec<TaskRecord>;
     tasks(page: TaskPage) -> Vec<TaskRecord>;
     responses(task: TaskId) -> Vec<ResponseRow>;
-    to_evaluate(validator: ValidatorId, limit: u64) -> Vec<TaskRecord>;
+    done_after(validator: ValidatorId, after: DonePlace, limit: u64) -> DonePage;
+    left_among(validator: ValidatorId, tasks: Vec<TaskId>) -> Vec<TaskRecord>;
     evaluated_by(validator: ValidatorId, limit: u64) -> Vec<EvaluationRow>;
     evaluations(task: TaskId) -> Vec<EvaluationRow>;
     scores(days: ScoreDays) -> ScoreSums;

@@ -5,6 +5,9 @@ use pithead::store::sql::SqlStore;
 use pithead_entities as e;
 use sea_orm::{DatabaseConnection, EntityTrait, IdenStatic, Iterable, ModelTrait, Value};
 
+/// Numbers of transactions, which group commit makes as it likes; what follows from them is read.
+const NOT_DUMPED: &[&str] = &["done_order"];
+
 /// Everything that the store holds.
 pub(super) async fn of(store: &SqlStore) -> Dump {
     let db = store.readers();
@@ -56,7 +59,8 @@ async fn table<E: EntityTrait>(dump: &mut Dump, db: &DatabaseConnection) {
 
 fn line<E: EntityTrait>(row: &E::Model) -> String {
     let column = |column: E::Column| format!("{}={}", column.as_str(), text(row.get(column)));
-    E::Column::iter().map(column).collect::<Vec<_>>().join(" ")
+    let columns = E::Column::iter().filter(|column| !NOT_DUMPED.contains(&column.as_str()));
+    columns.map(column).collect::<Vec<_>>().join(" ")
 }
 
 fn text(value: Value) -> String {

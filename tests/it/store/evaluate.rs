@@ -16,7 +16,6 @@ on_every_store!(
     a_slot_without_a_response_takes_nothing,
     only_done_tasks_are_judged,
     an_approved_task_is_still_judged,
-    what_is_left_to_judge_is_listed,
     judged_tasks_are_listed_newest_first,
     scores_count_once,
 );
@@ -153,28 +152,6 @@ async fn an_approved_task_is_still_judged(store: &dyn Store) {
         best_slot: Some(1),
     };
     assert_eq!(late, expected, "what was approved stands");
-}
-
-async fn what_is_left_to_judge_is_listed(store: &dyn Store) {
-    for n in [3, 1, 2] {
-        done(store, n, 2).await;
-    }
-    store.enqueue(enqueue(task(4, 1))).await.unwrap();
-    let left = async |by, limit| -> Vec<_> {
-        let tasks = store.to_evaluate(validator_id(by), limit).await.unwrap();
-        tasks.iter().map(|t| t.task.id).collect()
-    };
-    assert_eq!(left(1, 9).await, [task_id(1), task_id(2), task_id(3)]);
-    assert_eq!(left(1, 2).await, [task_id(1), task_id(2)]);
-    let half = Evaluate { quorum: 9, ..evaluate(1, 1, &[(0, 5)]) };
-    store.evaluate(half).await.unwrap();
-    assert_eq!(left(1, 9).await.len(), 3, "half judged is not judged");
-    let whole = Evaluate { quorum: 9, ..evaluate(1, 1, &[(1, 5)]) };
-    store.evaluate(whole).await.unwrap();
-    assert_eq!(left(1, 9).await, [task_id(2), task_id(3)]);
-    assert_eq!(left(2, 9).await.len(), 3);
-    store.evaluate(evaluate(2, 1, &[(0, 5), (1, 5)])).await.unwrap();
-    assert_eq!(left(2, 9).await, [task_id(1), task_id(3)], "approved needs no more");
 }
 
 async fn judged_tasks_are_listed_newest_first(store: &dyn Store) {

@@ -89,7 +89,8 @@ async fn an_archived_task_takes_no_more_part(store: &dyn Store) {
     let late = store.evaluate(evaluate(2, 1, &[(0, 50)])).await.unwrap();
     assert_eq!(late, Evaluated::NotFound);
     assert_eq!(store.cancel(cancel(2)).await.unwrap(), Cancelled::NotFound);
-    assert_eq!(store.to_evaluate(validator_id(2), 9).await.unwrap(), []);
+    assert_eq!(super::left::walk(store, validator_id(2), 9).await, []);
+    assert_eq!(store.left_among(validator_id(2), vec![task_id(2)]).await.unwrap(), []);
     let scored = store.registration(registration_id(1)).await.unwrap().unwrap().record.scored;
     assert_eq!(scored, 1, "what it earned stays");
 }

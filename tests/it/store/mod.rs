@@ -13,6 +13,7 @@ mod fences;
 mod files;
 mod history;
 mod lease;
+mod left;
 mod lifecycle;
 mod make;
 mod pages;

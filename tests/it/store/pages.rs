@@ -45,6 +45,14 @@ async fn pages_show_what_was_asked_for(store: &dyn Store) {
     assert_eq!(listed(store, tts).await, [3]);
     let open = TaskPage { states: vec![TaskState::Open, TaskState::Done], ..page() };
     assert_eq!(listed(store, open).await, [3, 1]);
+    let open = TaskPage { states: vec![TaskState::Open], ..page() };
+    assert_eq!(listed(store, open.clone()).await, [3, 1]);
+    let before = TaskPage { before: Some(task_id(3)), ..open.clone() };
+    assert_eq!(listed(store, before.clone()).await, [1]);
+    assert_eq!(listed(store, TaskPage { owner: None, ..open.clone() }).await, [3, 2, 1]);
+    assert_eq!(listed(store, TaskPage { owner: None, ..before }).await, [2, 1]);
+    let tts = TaskPage { owner: None, kind: Some("tts".to_owned()), ..open };
+    assert_eq!(listed(store, tts).await, [3]);
     let nobody = TaskPage { owner: Some("carol".to_owned()), ..page() };
     assert_eq!(listed(store, nobody).await, []);
 }

@@ -11,6 +11,7 @@ use pithead::domain::units::Millis;
 use pithead::store::model::ModelStore;
 use pithead::store::*;
 
+use super::left::walk;
 use super::make::*;
 use world::World;
 
@@ -116,8 +117,14 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
     let mut text = vec![told(store.load(at(30)).await)];
     text.push(told(store.tasks(page(None, vec![])).await));
     text.push(told(store.tasks(page(Some("alice"), vec![TaskState::Open, TaskState::Done])).await));
+    for owner in [None, Some("alice")] {
+        text.push(told(store.tasks(page(owner, vec![TaskState::Open])).await));
+    }
     for n in 1..=3 {
-        text.push(told(store.to_evaluate(validator_id(n), 3).await));
+        // One transaction per command, so that also the order is the same; its numbers are not.
+        text.push(format!("{:?}", walk(store, validator_id(n), 2).await));
+        let among = (0..12).map(task_id).collect();
+        text.push(told(store.left_among(validator_id(n), among).await));
         text.push(told(store.evaluated_by(validator_id(n), 5).await));
         text.push(told(store.file(file_id(n)).await));
         text.push(told(store.voice(voice_id(n)).await));
