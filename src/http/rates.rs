@@ -34,11 +34,13 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// So many tasks per minute and client; of a larger number, what one batch holds at once.
+    /// So many tasks per minute and client: at once as many as one batch holds, or those of a second
+    /// where that is more, so that no thread that slept for a moment finds its place taken.
     #[must_use]
     pub fn new(per_minute: NonZeroU32, clock: Clock) -> Self {
-        let batch = u32::try_from(BATCH_TASKS_MAX).ok().and_then(NonZeroU32::new);
-        let burst = per_minute.min(batch.unwrap_or(NonZeroU32::MAX));
+        let batch = u32::try_from(BATCH_TASKS_MAX).unwrap_or(u32::MAX);
+        let at_once = batch.max(per_minute.get() / 60).min(per_minute.get());
+        let burst = NonZeroU32::new(at_once).unwrap_or(per_minute);
         let (quota, clock) = (Quota::per_minute(per_minute).allow_burst(burst), Steady(clock));
         let tasks = RateLimiter::new(quota, HashMapStateStore::default(), clock.clone());
         Self { tasks, per_minute, clock }
@@ -80,8 +82,17 @@ mod tests {
     }
 
     #[test]
-    fn a_large_number_lets_one_batch_through_at_once() {
-        let rates = Rates::new(NonZeroU32::new(6_000_000).unwrap(), Clock::default());
-        assert!(taken(&rates, "alice", BATCH_TASKS_MAX) == BATCH_TASKS_MAX);
+    fn at_once_come_a_batch_or_the_tasks_of_a_second() {
+        // A millisecond adds up to 100 tasks while the loop runs.
+        for (per_minute, at_once) in [(6_000, BATCH_TASKS_MAX), (6_000_000, 100_000)] {
+            let rates = Rates::new(NonZeroU32::new(per_minute).unwrap(), Clock::default());
+            assert_eq!(taken(&rates, "alice", at_once), at_once);
+        }
+        let rates = Rates::new(NonZeroU32::MAX, Clock::default());
+        std::thread::scope(|scope| {
+            let each = || (0..10_000).all(|_| rates.count("alice").is_ok());
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(each)).collect();
+            assert!(all.into_iter().all(|thread| thread.join().unwrap()), "as good as no limit");
+        });
     }
 }
