@@ -83,7 +83,6 @@ mod tests {
 
     #[test]
     fn at_once_come_a_batch_or_the_tasks_of_a_second() {
-        // A millisecond adds up to 100 tasks while the loop runs.
         for (per_minute, at_once) in [(6_000, BATCH_TASKS_MAX), (6_000_000, 100_000)] {
             let rates = Rates::new(NonZeroU32::new(per_minute).unwrap(), Clock::default());
             assert_eq!(taken(&rates, "alice", at_once), at_once);
