@@ -1,5 +1,6 @@
 //! Actors die and come back, or take the process with them.
 
+mod at_once;
 mod observed;
 mod respawn;
 mod singleton;
@@ -9,12 +10,15 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use pithead::actors::consensus::{Reported, Reporter, TakeReport};
+use pithead::actors::distributor::Submit;
 use pithead::actors::{Actors, Deps};
 use pithead::config::{Config, Role, RoleEntry};
 use pithead::domain::ids::Hotkey;
 use pithead::domain::report::{ReportLimits, parse_statuses};
+use pithead::domain::task::Completion;
 use pithead::outside::blobs::Place;
 use pithead::outside::{Blobs, Clock};
+use pithead::store::NewTask;
 use pithead::store::model::ModelStore;
 
 /// Panics in the actor that gets it.
@@ -52,6 +56,19 @@ async fn start() -> (Arc<Deps>, Actors) {
     let deps = Deps::new(Arc::new(ModelStore::default()), Clock::default(), config, kinds);
     let actors = Actors::start(&deps, &no_blobs(), 7).await.unwrap();
     (deps, actors)
+}
+
+/// A task for one answer, as an API key's client hands it in.
+fn submit(task: NewTask) -> Submit {
+    Submit {
+        task,
+        file: None,
+        completion: Completion::All,
+        adaptive: false,
+        input_units: 1,
+        idempotency: None,
+        nonce: None,
+    }
 }
 
 /// A place where nothing is kept, and which is gone already.

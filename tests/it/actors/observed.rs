@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pithead::actors::consensus::{Reported, Reporter, TakeReport, ViewConsensus};
-use pithead::actors::distributor::{Submit, ViewKinds};
+use pithead::actors::distributor::ViewKinds;
 use pithead::actors::miner::{Answer, Find};
 use pithead::actors::{Actors, Deps};
 use pithead::domain::consensus::Reason;
 use pithead::domain::ids::{Hotkey, MinerUid};
 use pithead::domain::report::{ReportLimits, parse_statuses};
-use pithead::domain::task::Completion;
 use serde_json::json;
 
 use super::{no_blobs, report, start};
@@ -66,15 +65,7 @@ async fn until_contradicted(deps: &Deps, actors: &Actors, reports: bool) {
 async fn answer_one(deps: &Deps, actors: &Actors) {
     let task = super::respawn::task(deps.clock.now());
     let id = task.id;
-    let submit = Submit {
-        task,
-        file: None,
-        completion: Completion::All,
-        adaptive: false,
-        input_units: 1,
-        idempotency: None,
-        nonce: None,
-    };
+    let submit = super::submit(task);
     actors.distributor.send(submit).await.unwrap().unwrap();
     let miner = deps.directory.by_uid(MinerUid(0)).unwrap();
     while miner.addr.send(Find(id)).await.unwrap().is_none() {

@@ -1,10 +1,10 @@
 //! A miner's actor dies; its successor has its leases.
 
 use actix::prelude::*;
-use pithead::actors::distributor::{Submit, Submitted};
+use pithead::actors::distributor::Submitted;
 use pithead::actors::miner::{Find, Miner, Poll};
 use pithead::domain::ids::{MinerUid, TaskId};
-use pithead::domain::task::{Completion, Priority};
+use pithead::domain::task::Priority;
 use pithead::store::{NewTask, TaskInput};
 
 use super::{Die, report, start, wait_for};
@@ -48,15 +48,7 @@ fn a_dead_miner_is_respawned_with_its_leases() {
         report(&deps, &actors).await;
         let task = task(deps.clock.now());
         let id = task.id;
-        let submit = Submit {
-            task,
-            file: None,
-            completion: Completion::All,
-            adaptive: false,
-            input_units: 1,
-            idempotency: None,
-            nonce: None,
-        };
+        let submit = super::submit(task);
         let submitted = actors.distributor.send(submit).await.unwrap().unwrap();
         assert!(matches!(submitted, Submitted::New { slots: 1, .. }), "{submitted:?}");
 
