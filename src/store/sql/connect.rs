@@ -80,6 +80,10 @@ const BY_KEY: [(&str, &str); 4] = [
     ("plan_cache_mode", "force_generic_plan"),
 ];
 
+/// What a reader asks is quickly planned, and a plan that is kept from when a table was young would
+/// walk the whole of it later.
+const AS_THEY_ARE: [(&str, &str); 1] = [("plan_cache_mode", "force_custom_plan")];
+
 /// Readers of SQLite: one per core would do; a few more hide slow pages.
 const SQLITE_READERS: u32 = 4;
 /// Rows that SQLite's thread hands over before it waits for their reader: each wait is a sleep.
@@ -129,6 +133,10 @@ impl Location {
                 // Dead connections are found when they come back, not when they are needed
                 // (a pool that tests on acquire can die for good).
                 let options = postgres_options(url)?;
+                let options = match read_only {
+                    true => options.options(AS_THEY_ARE),
+                    false => options.options(BY_KEY),
+                };
                 let pool = PgPoolOptions::new()
                     .max_connections(connections)
                     .acquire_timeout(Duration::from_secs(10))
@@ -141,7 +149,7 @@ impl Location {
                             Ok(matches!(ping, Ok(Ok(()))))
                         })
                     })
-                    .connect_with(if read_only { options } else { options.options(BY_KEY) })
+                    .connect_with(options)
                     .await
                     .map_err(failed("cannot connect to PostgreSQL"))?;
                 Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))

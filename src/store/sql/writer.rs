@@ -7,11 +7,11 @@
 //! one by one, so that only the bad one fails.
 
 use std::collections::{HashSet, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -194,6 +194,9 @@ jobs! {
     archives: Archive(Archive) -> Archived, |_: &Archive| Key::All;
 }
 
+/// How long the writer's plans are kept: planning some hundred statements takes tens of milliseconds.
+const PLANS_KEPT: Duration = Duration::from_secs(10);
+
 /// The writer's door.
 #[derive(Clone)]
 pub(super) struct Writer {
@@ -218,6 +221,7 @@ impl Writer {
 /// Runs until every door is gone and the queue is empty.
 pub(super) async fn run(db: DatabaseConnection, mut waiting: mpsc::Receiver<Job>, known: Known) {
     let mut deferred: VecDeque<Job> = VecDeque::new();
+    let mut planned = Instant::now();
     loop {
         if deferred.is_empty() {
             match waiting.recv().await {
@@ -230,8 +234,22 @@ pub(super) async fn run(db: DatabaseConnection, mut waiting: mpsc::Receiver<Job>
         commit(&db, batch, &known).await;
         metrics::histogram!(crate::telemetry::STORE_COMMIT_SECONDS).record(began.elapsed());
         metrics::histogram!(crate::telemetry::STORE_BATCH_COMMANDS).record(commands as f64);
+        if planned.elapsed() >= PLANS_KEPT {
+            planned = Instant::now();
+            forget_plans(&db).await;
+        }
     }
     db.close().await.ok();
+}
+
+/// Has PostgreSQL plan anew. A statement that it planned while a table held a hundred rows walks all of
+/// them, and would go on doing so when there are many more, until the table is analysed again.
+async fn forget_plans(db: &DatabaseConnection) {
+    if db.get_database_backend() == DbBackend::Postgres
+        && let Err(error) = db.execute_unprepared("DISCARD PLANS").await
+    {
+        tracing::warn!(%error, "the writer's plans could not be forgotten");
+    }
 }
 
 /// Takes what waits, oldest first; of two that exclude each other the later is deferred.
