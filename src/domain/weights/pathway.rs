@@ -85,16 +85,20 @@ pub(super) fn raw(policy: &Policy, columns: &[Column], boost: f64, row: &[Cell])
     let bonus = policy.bonus(kinds);
     let mut tasks = Vec::with_capacity(row.len());
     let mut excellence_qualified_tasks = Vec::new();
-    let (mut excellence, mut diversity) = (0.0_f64, 0.0_f64);
+    let mut excellence = 0.0_f64;
     for (column, cell) in own() {
         let task = column.judge(policy, cell.score, bonus, boost);
         if task.excellence_part > 0.0 {
             excellence_qualified_tasks.push(Arc::clone(&task.kind));
         }
         excellence = excellence.max(task.excellence_part);
-        diversity += task.diversity_part;
         tasks.push(task);
     }
+    // From the smallest part on: whoever has the same parts at other kinds has the same sum to the
+    // bit, and shares its place.
+    let mut parts: Vec<f64> = tasks.iter().map(|task: &TaskRecord| task.diversity_part).collect();
+    parts.sort_unstable_by(f64::total_cmp);
+    let diversity = parts.iter().sum::<f64>() + 0.0;
     let scoring_pathway = if excellence > diversity {
         Pathway::Excellence
     } else if diversity > 0.0 {
