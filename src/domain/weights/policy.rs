@@ -332,7 +332,7 @@ mod tests {
             (Policy { sigmoid_std_min: 0.0, ..fine.clone() }, "sigmoid_std_min"),
             (Policy { transform_delay: 0.0, ..fine.clone() }, "transform_delay"),
             (Policy { transform_asymmetry: 0.0, ..fine.clone() }, "transform_asymmetry"),
-            (Policy { sigmoid_slope_min: 31.0, ..fine.clone() }, "sigmoid_slope_min"),
+            (Policy { sigmoid_slope_min: 31.0, ..fine }, "sigmoid_slope_min"),
         ] {
             assert!(reason(&policy).contains(&format!("`{field}`")), "{}", reason(&policy));
         }
