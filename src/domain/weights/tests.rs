@@ -191,6 +191,9 @@ fn who_scores_nothing_gets_nothing() {
     let calculation = weights_of(&[0.0, 0.5, 0.0, 0.0]);
     assert_eq!(weights(&calculation), [0.0, 1.0, 0.0, 0.0]);
     assert_eq!(submission(&calculation.records), [(MinerUid(1), u16::MAX)]);
+    // Nor do they move the turning point, or make the one that is left alike.
+    assert_eq!(calculation.transform.midpoint, Some(1.0));
+    assert!(!calculation.transform.rank_fallback);
     // Nor have they places.
     let calculation = weights_of(&[0.0, 0.5, 0.5]);
     assert!(calculation.transform.rank_fallback);
@@ -255,6 +258,17 @@ fn only_the_ratios_of_the_kinds_weights_matter() {
         kinds().into_iter().map(|k| WeightedKind { weight: k.weight / 2.0, ..k }).collect();
     let calculation = compute(&Policy::default(), &halved, &golden_values()).unwrap();
     assert_eq!(weights(&calculation), weights(&run(PolicyName::Default, &golden_values())));
+}
+
+#[test]
+fn a_zero_has_no_sign() {
+    let free = [kind("A", -0.0, false), kind("B", 1.0, false)];
+    let values = [value(0, "A", 0.5), value(1, "B", -0.0)];
+    for values in [&values[..], &[]] {
+        let calculation = compute(&Policy::default(), &free, values).unwrap();
+        let text = serde_json::to_string(&calculation).unwrap();
+        assert!(!text.contains("-0"), "{text}");
+    }
 }
 
 /// The best of everything earns as much by diversity as by excellence; rounding must not call that

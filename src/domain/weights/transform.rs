@@ -53,7 +53,8 @@ pub(super) fn weigh(policy: &Policy, records: &mut [Record]) -> Transform {
             record.weight = record.transformed_weight;
         }
     }
-    let sum: f64 = records.iter().map(|record| record.weight).sum();
+    // The sum of nothing is -0.
+    let sum = records.iter().map(|record| record.weight).sum::<f64>() + 0.0;
     if sum > 0.0 {
         for record in &mut *records {
             record.weight /= sum;
