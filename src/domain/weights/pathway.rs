@@ -98,7 +98,7 @@ pub(super) fn raw(policy: &Policy, columns: &[Column], boost: f64, row: &[Cell])
     // bit, and shares its place.
     let mut parts: Vec<f64> = tasks.iter().map(|task: &TaskRecord| task.diversity_part).collect();
     parts.sort_unstable_by(f64::total_cmp);
-    let diversity = parts.iter().sum::<f64>() + 0.0;
+    let diversity = parts.iter().sum::<f64>();
     let scoring_pathway = if excellence > diversity {
         Pathway::Excellence
     } else if diversity > 0.0 {

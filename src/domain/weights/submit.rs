@@ -4,15 +4,13 @@
 use super::record::Record;
 use crate::domain::ids::MinerUid;
 
-/// `w / max · 65535`, halves to the even neighbour; all 0 when no weight is positive.
+/// `w / max · 65535`, halves to the even neighbour; all 0 when no weight is positive, since what is
+/// no number becomes 0.
 #[must_use]
 pub fn upscale(weights: &[f64]) -> Vec<u16> {
     let max = weights.iter().copied().fold(0.0, f64::max);
-    let scaled = |weight: &f64| {
-        // The cast cuts what is outside, and makes what is no number 0.
-        (weight / max * f64::from(u16::MAX)).round_ties_even() as u16
-    };
-    if max > 0.0 { weights.iter().map(scaled).collect() } else { vec![0; weights.len()] }
+    let scaled = |weight: &f64| (weight / max * f64::from(u16::MAX)).round_ties_even() as u16;
+    weights.iter().map(scaled).collect()
 }
 
 /// What is submitted: uids and their weights, without the zeros.

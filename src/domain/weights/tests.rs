@@ -176,15 +176,22 @@ fn below_five_nobody_is_ranked_and_below_ten_nobody_excels() {
     }
     // Eight and a half of nine steps up: the ninth does not excel, the tenth does.
     let ten = weights_of(&scores);
-    let excel = ten.records.iter().filter(|record| record.excellence_weight > 0.0).count();
-    assert_eq!(excel, 2, "0.9 and 1.0 are from the 85th percentile, 0.865, on");
+    let excel = |records: &[Record]| records.iter().filter(|r| r.excellence_weight > 0.0).count();
+    assert_eq!(excel(&ten.records), 2, "0.9 and 1.0 are from the 85th percentile, 0.865, on");
+    // Of 21 the 85th percentile is the eighteenth itself, and it excels.
+    let many: Vec<f64> = (0..21).map(|n| f64::from(n) / 40.0).collect();
+    assert_eq!(excel(&weights_of(&many).records), 4);
+    assert_eq!(excel(&weights_of(&[0.5; 10]).records), 10);
 }
 
 #[test]
 fn who_scores_nothing_gets_nothing() {
     let calculation = weights_of(&[0.0, 0.0, 0.0]);
     assert_eq!(weights(&calculation), [0.0; 3]);
-    assert!(calculation.records.iter().all(|r| r.scoring_pathway == Pathway::None));
+    for record in &calculation.records {
+        assert_eq!(record.scoring_pathway, Pathway::None);
+        assert_eq!((record.relative_weight, record.transformed_weight), (0.0, 0.0));
+    }
     assert_eq!(submission(&calculation.records), []);
     assert!(!calculation.transform.rank_fallback);
     // The curve of step 5 is above 0 at 0: three ghosts would be paid by it here.
@@ -225,7 +232,7 @@ fn the_same_parts_at_other_kinds_are_the_same_raw_weight() {
     let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
     let mut values = Vec::new();
     for (order, uid) in orders.iter().zip(0..) {
-        let scores = order.iter().map(|&place| [0.3, 0.6, 0.7][place]);
+        let scores = order.iter().map(|&place| [0.3, 0.4, 0.9][place]);
         values.extend(names.iter().zip(scores).map(|(name, score)| value(uid, name, score)));
     }
     let calculation = compute(&Policy::default(), &three, &values).unwrap();

@@ -111,9 +111,15 @@ mod tests {
 
     #[test]
     fn below_thirty_per_cent_scored_the_value_shrinks_with_the_root() {
-        for (scored, assigned, factor) in
-            [(3, 10, 1.0), (9, 10, 1.0), (75, 1_000, 0.5), (0, 10, 0.0), (5, 0, 1.0), (12, 10, 1.0)]
-        {
+        for (scored, assigned, factor) in [
+            (3, 10, 1.0),
+            (9, 10, 1.0),
+            (75, 1_000, 0.5),
+            (0, 10, 0.0),
+            (5, 0, 1.0),
+            (0, 0, 1.0),
+            (12, 10, 1.0),
+        ] {
             let got = value(Averaging::Decayed, &[(1, 800_000)], (scored, assigned)).unwrap();
             assert!((got - 0.8 * factor).abs() < 1e-15, "{scored} of {assigned}: {got}");
         }
