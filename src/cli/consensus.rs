@@ -1,13 +1,13 @@
 //! `pithead consensus merge`: the merge of the server on a file of reports, so that anybody can
 //! check a verdict. Touches neither a data folder nor the network.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
+use super::offline::{finish, read};
 use crate::app::AppError;
 use crate::domain::consensus::{
     MergeMode, OfflineMerge, PublicVerdict, Verdict, VoterName, offline,
@@ -74,8 +74,7 @@ impl Consensus {
 
 impl Merge {
     fn run(self) -> Result<(), AppError> {
-        let text = read(&self.from)
-            .map_err(|reason| AppError::BadInput(format!("{}: {reason}", self.from.display())))?;
+        let text = read(&self.from, MERGE_BYTES_MAX)?;
         let mode = match self.mode {
             Mode::Robust => MergeMode::Robust,
             Mode::Seed => MergeMode::Seed,
@@ -86,34 +85,8 @@ impl Merge {
             let mut out = io::stdout().lock();
             if self.json { write_json(&mut out, &merged) } else { write_table(&mut out, &merged) }
         });
-        match written {
-            // Whoever read us has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Err(error) => Err(AppError::Io { what: "the answer".to_owned(), error }),
-            Ok(()) => Ok(()),
-        }
+        finish(written)
     }
-}
-
-/// The whole text, or a phrase about what is in the way.
-fn read(from: &Path) -> Result<String, String> {
-    let most = MERGE_BYTES_MAX;
-    let too_long = || format!("is longer than {most} bytes");
-    let source: Box<dyn Read> = if from == Path::new("-") {
-        Box::new(io::stdin().lock())
-    } else {
-        let file = File::open(from).map_err(|error| error.to_string())?;
-        if file.metadata().is_ok_and(|about| about.len() > most) {
-            return Err(too_long());
-        }
-        Box::new(file)
-    };
-    let mut bytes = Vec::new();
-    source.take(most + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > most {
-        return Err(too_long());
-    }
-    String::from_utf8(bytes).map_err(|error| format!("is no UTF-8 text: {error}"))
 }
 
 /// Refused entries, one line each, to standard error.

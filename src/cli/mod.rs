@@ -6,7 +6,9 @@ mod doctor;
 mod inspect;
 mod keys;
 mod migrate;
+mod offline;
 mod serve;
+mod weights;
 
 use std::path::PathBuf;
 
@@ -37,6 +39,8 @@ enum Command {
     Keys(keys::Keys),
     /// Merge reports of a file, without a server.
     Consensus(consensus::Consensus),
+    /// Compute weights from a file, without a server.
+    Weights(weights::Weights),
 }
 
 /// Flags that several commands share. Each is also a variable.
@@ -84,5 +88,6 @@ pub async fn run() -> Result<(), AppError> {
         Command::Inspect(inspect) => inspect.run().await,
         Command::Keys(keys) => keys.run().await,
         Command::Consensus(consensus) => consensus.run(),
+        Command::Weights(weights) => weights.run(),
     }
 }

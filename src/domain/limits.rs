@@ -12,6 +12,8 @@
 //! assert!(WAIT_SECS_MAX * 1_000 <= RUN_MILLIS);
 //! // The body limit of a report holds the largest subnet with room for extra fields.
 //! assert!(REPORT_BYTES_MAX / REPORT_MINERS_MAX >= 256);
+//! // A file can hold as many task values as a calculation takes.
+//! assert!(WEIGHTS_BYTES_MAX / WEIGHT_SCORES_MAX as u64 >= 100);
 //! // The clock window of a signature is far inside the memory of nonces.
 //! assert!(SIGNATURE_PAST_MILLIS + SIGNATURE_FUTURE_MILLIS < NONCE_MEMORY_MILLIS);
 //! // One client cannot fill the queue.
@@ -71,6 +73,16 @@ pub const REPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of the reports that `pithead consensus merge` reads: an hour of 64 validators on the largest
 /// subnets seen, well within the memory of a small machine.
 pub const MERGE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Kinds that one calculation of weights takes: ten times what any subnet has.
+pub const WEIGHT_KINDS_MAX: usize = 64;
+/// Miners that one calculation of weights takes: as many as there are uids.
+pub const WEIGHT_MINERS_MAX: usize = 65_536;
+/// Task values that one calculation of weights takes, some hundred bytes each: a full range of uids
+/// at sixteen kinds.
+pub const WEIGHT_SCORES_MAX: usize = WEIGHT_MINERS_MAX * 16;
+/// Bytes that `pithead weights compute` reads: so many values at a hundred bytes, with room for
+/// spaces.
+pub const WEIGHTS_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// Reports per minute and validator.
 pub const REPORTS_PER_MINUTE: u32 = 120;
 /// Tasks per minute and client.

@@ -21,3 +21,4 @@ pub mod selection;
 pub mod task;
 pub mod units;
 pub mod webhook;
+pub mod weights;

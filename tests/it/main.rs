@@ -13,3 +13,4 @@ mod python;
 mod schema;
 mod store;
 mod support;
+mod weights_command;
