@@ -20,8 +20,10 @@ const CALLS: usize = 500;
 /// Calls before those, to warm up.
 const FIRST: usize = 50;
 const CAPACITY: u32 = 5;
-/// What a miner takes for its work.
+/// What a miner takes for its work, at least.
 const WORK: Duration = Duration::from_millis(50);
+/// By how much miners differ where they do.
+const DIFFERENCE_MILLIS: u64 = 50;
 /// Bytes of the sound: a second of 8-bit speech.
 const SOUND_BYTES: usize = 8_000;
 
@@ -29,13 +31,45 @@ pub(crate) async fn measure(args: &Args) -> Result<(), Box<dyn Error>> {
     let server = Child::start(args).await?;
     report(&server, args.miners, CAPACITY).await?;
     let people = People::of(&server, args.miners, 0).await?;
-    let over = Arc::new(AtomicBool::new(false));
+    let state = Arc::new(State::default());
     let mut miners: JoinSet<Result<(), Failure>> = JoinSet::new();
     for (uid, key) in (0_u16..).zip(&people.miners) {
         let wire = Wire::connect(&server.address, key).await?;
-        miners.spawn(mine(over.clone(), wire, uid));
+        miners.spawn(mine(state.clone(), wire, uid));
     }
     let mut wire = Wire::connect(&server.address, &people.client).await?;
+    let (whole, added) = calls(&mut wire).await?;
+    state.differ.store(true, Ordering::Relaxed);
+    let (_, differing) = calls(&mut wire).await?;
+    state.over.store(true, Ordering::Relaxed);
+    joined(miners).await?;
+    println!("\ncalls                           {CALLS}, miners work for {} ms", WORK.as_millis());
+    println!("                                     p50      p95      p99");
+    whole.print("call to answer");
+    added.print("beyond the miner's own time");
+    differing.print("the same, up to 50 ms apart");
+    if args.json {
+        let told = serde_json::json!({
+            "call_ms": whole.json(),
+            "overhead_ms": added.json(),
+            "overhead_apart_ms": differing.json(),
+        });
+        println!("{told}");
+    }
+    Ok(())
+}
+
+/// What the miners are told.
+#[derive(Default)]
+struct State {
+    over: AtomicBool,
+    /// Whether they take differently long, as those of a network do. When all of a task take equally
+    /// long, the answers that come too late are refused while the client gets the first one.
+    differ: AtomicBool,
+}
+
+/// One call after the other: from call to answer, and what of it is not the miner's.
+async fn calls(wire: &mut Wire) -> Result<(Spread, Spread), Box<dyn Error>> {
     let (mut whole, mut added) = (Vec::new(), Vec::new());
     let body = upload();
     for call in 0..FIRST + CALLS {
@@ -50,29 +84,23 @@ pub(crate) async fn measure(args: &Args) -> Result<(), Box<dyn Error>> {
             added.push(took.saturating_sub(own));
         }
         // The slower miners of this call are told that it is over.
-        tokio::time::sleep(WORK / 5).await;
+        tokio::time::sleep(WORK + WORK / 5).await;
     }
-    over.store(true, Ordering::Relaxed);
-    joined(miners).await?;
-    let (whole, added) = (Spread::of(whole), Spread::of(added));
-    println!("\ncalls                           {CALLS}, miners work for {} ms", WORK.as_millis());
-    println!("                                     p50      p95      p99");
-    whole.print("call to answer");
-    added.print("beyond the miner's own time");
-    if args.json {
-        println!("{}", serde_json::json!({ "call_ms": whole.json(), "overhead_ms": added.json() }));
-    }
-    Ok(())
+    Ok((Spread::of(whole), Spread::of(added)))
 }
 
 /// Answers with the nanoseconds that it took itself.
-async fn mine(over: Arc<AtomicBool>, mut wire: Wire, uid: u16) -> Result<(), Failure> {
+async fn mine(state: Arc<State>, mut wire: Wire, uid: u16) -> Result<(), Failure> {
     let target = work_of(uid);
-    while !over.load(Ordering::Relaxed) {
+    while !state.over.load(Ordering::Relaxed) {
         let body = wire.get(&target).await?.ok()?.to_vec();
         let came = Instant::now();
         for lease in serde_json::from_slice::<Vec<Lease<'_>>>(&body)? {
-            tokio::time::sleep(WORK.saturating_sub(came.elapsed())).await;
+            let mut work = WORK;
+            if state.differ.load(Ordering::Relaxed) {
+                work += Duration::from_millis(rand::random_range(0..DIFFERENCE_MILLIS));
+            }
+            tokio::time::sleep(work.saturating_sub(came.elapsed())).await;
             let data = format!("{{\"transcript\":\"{}\"}}", came.elapsed().as_nanos());
             let body = lease.answer(uid, &data);
             let answer = wire.post(RESPOND, "application/json", "", body.as_bytes()).await?;
