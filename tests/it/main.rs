@@ -8,6 +8,7 @@ mod examples;
 mod fuzz;
 mod kill;
 mod merge_command;
+mod on_text;
 mod proofs;
 mod python;
 mod schema;

@@ -1,31 +1,15 @@
 //! `pithead weights compute`, run as an operator runs it.
 
 use std::fs::File;
-use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use super::on_text::{err, out, run};
+
 /// Runs the command on this text.
-fn compute(input: &str, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pithead"));
-    command.args(["weights", "compute", "--from", "-"]).args(args);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let text = input.to_owned();
-    let writer = std::thread::spawn(move || stdin.write_all(text.as_bytes()));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap().ok();
-    output
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
+fn compute(text: &str, args: &[&str]) -> Output {
+    run(["weights", "compute"], text, args)
 }
 
 fn computed(input: &Value, args: &[&str]) -> Value {
