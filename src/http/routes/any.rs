@@ -84,8 +84,8 @@ pub(super) async fn batch(
     };
     let key = idempotency_key(&request)?;
     let items: Vec<_> = tasks.into_iter().map(|value| item(&web, value)).collect();
-    // The nonce of a signed request goes with the first task that is taken: together they are new, or
-    // not.
+    // The nonce of a signed request goes with the first task that reaches the store: together they are
+    // new, or not.
     let (mut nonce, mut rest) = (caller.nonce.clone(), Vec::with_capacity(items.len()));
     let mut results: Vec<Option<Value>> = Vec::new();
     results.resize_with(items.len(), || None);
@@ -97,7 +97,13 @@ pub(super) async fn batch(
                 let told = match submit(&web, &caller, nonce.clone(), key, item).await {
                     // A replayed request has no effect at all.
                     Err(error) if error.code() == Code::Replayed => return Err(error),
-                    Err(error) => refused(&error),
+                    Err(error) => {
+                        // The store found the key to be of another task: it has the nonce by then.
+                        if error.code() == Code::IdempotencyMismatch {
+                            nonce = None;
+                        }
+                        refused(&error)
+                    }
                     Ok(told) => {
                         nonce = None;
                         told

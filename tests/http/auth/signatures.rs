@@ -257,6 +257,24 @@ async fn a_replay_has_no_second_effect_across_a_restart_either() {
 }
 
 #[tokio::test]
+async fn a_signed_batch_whose_first_key_stands_for_another_task_goes_on_with_the_next() {
+    let app = TestApp::start().await;
+    let v = validator(0);
+    let batch = async |first: &str| {
+        let item = |text: &str| json!({ "task_type": "tts", "text": text });
+        let tasks = json!({ "tasks": [item(first), item(crate::support::TEXT)] });
+        let call = Call::post("/api/v1/tasks/batch").header("idempotency-key", "k").json(&tasks);
+        app.send_as(app.proof(v.who(), &call), call.clone()).await.ok()
+    };
+    let made = batch("one sentence to read aloud").await;
+    assert_eq!(made["accepted"], 2, "{made}");
+    let again = batch("another sentence to read aloud").await;
+    assert_eq!(again["results"][0]["code"], "idempotency_mismatch", "{again}");
+    assert_eq!(again["results"][1]["task_id"], made["results"][1]["task_id"], "{again}");
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn an_operators_replay_makes_no_second_key() {
     let operator = Peer::named("http-operator", 9);
     let entry = crate::support::app::entry(&operator, pithead::config::Role::Operator, 0.0);
