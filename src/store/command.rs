@@ -1,10 +1,13 @@
 //! The commands of the store and their answers: plain values.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Replication;
-use super::row::{FileRow, RegistrationRow, ReportRow, ScoreRow};
+use super::file::NewFile;
+use super::row::{RegistrationRow, ReportRow, ScoreRow};
 use crate::domain::ids::{
     FileId, Hotkey, LeaseToken, MinerUid, RegistrationId, TaskId, ValidatorId,
 };
@@ -142,7 +145,7 @@ pub struct Enqueue {
     /// The task.
     pub task: NewTask,
     /// A file that comes with it, and is written with it or not at all.
-    pub file: Option<FileRow>,
+    pub file: Option<NewFile>,
     /// Characters of its text, bytes of its file: what usage counts.
     pub input_units: i64,
     /// Its idempotency key.
@@ -235,7 +238,7 @@ pub struct Respond {
     /// Its uid.
     pub miner_uid: MinerUid,
     /// The answer.
-    pub body: Value,
+    pub body: Arc<Value>,
     /// Of the answer as received.
     pub body_hash: Hash,
     /// What the miner says of itself.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
+use serde_json::Value;
 
 use super::*;
 use crate::actors::miner::Revoke;
@@ -16,8 +17,9 @@ use crate::store::{Cancel, Cancelled, Freed, Lost, Standing, StoreResult};
 const SNAPSHOT_MILLIS: i64 = 500;
 
 impl Distributor {
-    /// A task's standing after a command: leases that ended with it, and its own end.
-    fn stand(&mut self, task: TaskId, standing: &Standing) {
+    /// A task's standing after a command, which may have been an answer: leases that ended with it, and
+    /// its own end.
+    fn stand(&mut self, task: TaskId, standing: &Standing, answer: Option<Arc<Value>>) {
         self.deps.changed(task);
         for Freed { token, holder } in &standing.freed {
             self.free_place(*token, *holder);
@@ -27,7 +29,7 @@ impl Distributor {
             }
         }
         if standing.state.ended() {
-            self.forget(task, standing.state);
+            self.forget(task, standing.state, answer.filter(|_| standing.answered == 1));
         }
     }
 
@@ -119,7 +121,7 @@ impl Distributor {
             let owner = self.roster.get(miner).and_then(|c| c.coldkey.clone());
             open.used_coldkeys.retain(|used| Some(used) != owner.as_ref());
         }
-        self.stand(lost.token.task, &lost.standing);
+        self.stand(lost.token.task, &lost.standing, None);
         self.requeue(lost.token.task);
     }
 }
@@ -128,7 +130,7 @@ impl Handler<Answered> for Distributor {
     type Result = ();
 
     fn handle(&mut self, answered: Answered, ctx: &mut Self::Context) {
-        let Answered { token, holder, elapsed_millis, standing } = answered;
+        let Answered { token, holder, elapsed_millis, standing, body } = answered;
         self.free_place(token, holder);
         if let Some(miner) = holder.miner() {
             self.roster.change(miner, |c| c.record.answered += 1);
@@ -141,7 +143,7 @@ impl Handler<Answered> for Distributor {
         if let Some(slot) = self.slot_mut(token) {
             slot.0 = Slot::Over;
         }
-        self.stand(token.task, &standing);
+        self.stand(token.task, &standing, Some(body));
         self.turn_soon(ctx);
     }
 }
@@ -166,7 +168,7 @@ impl Handler<Ended> for Distributor {
             self.lost(lost, now);
         }
         for overdue in &swept.overdue {
-            self.stand(overdue.task, &overdue.standing);
+            self.stand(overdue.task, &overdue.standing, None);
         }
         self.turn_soon(ctx);
         self.wake_later(ctx);
@@ -277,7 +279,7 @@ impl Handler<CancelTask> for Distributor {
         let cancelled = async move { store.cancel(Cancel { task, owner, now }).await };
         Box::pin(cancelled.into_actor(self).map(move |outcome, act, ctx| {
             if let Ok(Cancelled::Done(standing)) = &outcome {
-                act.stand(task, standing);
+                act.stand(task, standing, None);
                 act.turn_soon(ctx);
             }
             outcome
@@ -294,9 +296,9 @@ impl Handler<Watch> for Distributor {
         if open.watchers.len() >= WATCHERS_PER_TASK {
             return MessageResult(Watched::Full);
         }
-        let (watcher, state) = oneshot::channel();
+        let (watcher, end) = oneshot::channel();
         open.watchers.push(watcher);
-        MessageResult(Watched::Later(state))
+        MessageResult(Watched::Later(end))
     }
 }
 

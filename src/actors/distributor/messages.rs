@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::estimate::{Estimate, EstimateCard};
@@ -12,10 +13,10 @@ use crate::domain::ids::{Hotkey, LeaseToken, MinerUid, RegistrationId, TaskId, V
 use crate::domain::lease::LossReason;
 use crate::domain::miner::Record;
 use crate::domain::selection::Availability;
-use crate::domain::task::{Completion, Priority, TaskState};
+use crate::domain::task::{Completion, Priority};
 use crate::domain::units::{Millis, Score, Stake};
 use crate::store::{
-    Cancelled, FileRow, Holder, Idempotency, NewTask, Nonce, RegistrationRow, Standing,
+    Cancelled, Holder, Idempotency, NewFile, NewTask, Nonce, RegistrationRow, Standing,
     StoreResult, Swept,
 };
 
@@ -26,7 +27,7 @@ pub struct Submit {
     /// The task; `slots` is what the client wants.
     pub task: NewTask,
     /// A file that comes with it.
-    pub file: Option<FileRow>,
+    pub file: Option<NewFile>,
     /// When it has enough answers.
     pub completion: Completion,
     /// Whether it begins with one slot, and gets the others when the miner is not trusted.
@@ -123,6 +124,8 @@ pub struct Answered {
     pub elapsed_millis: i64,
     /// The task now.
     pub standing: Standing,
+    /// The answer itself.
+    pub body: Arc<Value>,
 }
 
 /// A lease ended without an answer.
@@ -158,8 +161,8 @@ pub struct Watch(pub TaskId);
 /// Answer to [`Watch`].
 #[derive(Debug)]
 pub enum Watched {
-    /// The state will come.
-    Later(oneshot::Receiver<TaskState>),
+    /// The end will come, and with it the task's only answer if it has one: rows tell the rest.
+    Later(oneshot::Receiver<Option<Arc<Value>>>),
     /// It is not open: read the row.
     NotOpen,
     /// Too many wait for this task.

@@ -19,6 +19,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 pub use estimate::{Estimate, EstimateCard};
@@ -63,7 +64,7 @@ struct Open {
     hedged: Vec<(u16, u16)>,
     /// What its client was told; nothing after a restart.
     told: Option<Told>,
-    watchers: Vec<oneshot::Sender<TaskState>>,
+    watchers: Vec<oneshot::Sender<Option<Arc<Value>>>>,
 }
 
 impl Open {
@@ -235,8 +236,8 @@ impl Distributor {
         }
     }
 
-    /// Forgets an ended task and tells who waited for it.
-    fn forget(&mut self, id: TaskId, state: TaskState) {
+    /// Forgets an ended task and tells who waited for it; with its answer, if that is its only one.
+    fn forget(&mut self, id: TaskId, state: TaskState, only: Option<Arc<Value>>) {
         let Some(open) = self.forget_quietly(id) else { return };
         let task = &open.brief.task;
         self.queue.remove(&open.ticket());
@@ -250,7 +251,7 @@ impl Distributor {
         metrics::counter!(crate::telemetry::TASKS_ENDED, "state" => state.as_str()).increment(1);
         metrics::gauge!(crate::telemetry::TASKS_OPEN).set(self.open.len() as f64);
         for watcher in open.watchers {
-            watcher.send(state).ok();
+            watcher.send(only.clone()).ok();
         }
     }
 
@@ -283,8 +284,8 @@ impl Distributor {
                 act.adopt(record);
                 act.turn_soon(ctx);
             }
-            Ok(Some(record)) => act.forget(id, record.state),
-            Ok(None) => act.forget(id, TaskState::Failed),
+            Ok(Some(record)) => act.forget(id, record.state, None),
+            Ok(None) => act.forget(id, TaskState::Failed, None),
             Err(error) => {
                 tracing::warn!(task.id = %id, %error, "re-reading a task failed; trying again");
                 ctx.run_later(Duration::from_secs(1), move |act, ctx| act.reread(id, ctx));

@@ -122,16 +122,17 @@ impl Handler<PullAnswer> for Distributor {
                     None => return Ok((None, Responded::Lost)),
                 },
             };
+            let body = respond.body.clone();
             let command = Respond { token, holder, ..respond };
-            store.respond(command).await.map(|responded| (Some(token), responded))
+            store.respond(command).await.map(|responded| (Some((token, body)), responded))
         };
         Box::pin(written.into_actor(self).map(move |outcome: StoreResult<_>, _, ctx| {
-            let (token, responded) = outcome?;
-            if let (Some(token), Responded::Accepted { elapsed_millis, standing }) =
-                (token, &responded)
+            let (answer, responded) = outcome?;
+            if let (Some((token, body)), Responded::Accepted { elapsed_millis, standing }) =
+                (answer, &responded)
             {
                 let (elapsed_millis, standing) = (*elapsed_millis, standing.clone());
-                ctx.notify(Answered { token, holder, elapsed_millis, standing });
+                ctx.notify(Answered { token, holder, elapsed_millis, standing, body });
             }
             Ok(Outcome::Stored(responded))
         }))

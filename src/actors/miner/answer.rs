@@ -20,7 +20,7 @@ pub struct Answer {
     /// The lease; without it, the miner's live lease of the task.
     pub token: Option<LeaseToken>,
     /// The answer.
-    pub body: Value,
+    pub body: Arc<Value>,
     /// Of the answer as received.
     pub body_hash: Hash,
     /// What the miner says of itself.
@@ -41,6 +41,7 @@ impl Handler<Answer> for Miner {
         let token = answer.token.or(held.map(|held| held.token));
         let (store, id, uid) = (self.deps.store.clone(), self.id, self.uid);
         let (holder, now) = (self.holder(), self.deps.clock.now());
+        let body = answer.body.clone();
         let written = async move {
             let token = match token {
                 Some(token) => token,
@@ -66,7 +67,7 @@ impl Handler<Answer> for Miner {
         Box::pin(written.into_actor(self).map(move |outcome, act, _| {
             let (token, responded) = outcome?;
             if let Some(token) = token {
-                act.answered(token, &responded);
+                act.answered(token, &responded, body);
             }
             Ok(Outcome::Stored(responded))
         }))
@@ -74,15 +75,15 @@ impl Handler<Answer> for Miner {
 }
 
 impl Miner {
-    fn answered(&mut self, token: LeaseToken, responded: &Responded) {
+    fn answered(&mut self, token: LeaseToken, responded: &Responded, body: Arc<Value>) {
         match responded {
             Responded::Accepted { standing, elapsed_millis } => {
                 self.leases.remove(&token);
                 metrics::histogram!(crate::telemetry::ANSWER_SECONDS)
                     .record(*elapsed_millis as f64 / 1e3);
                 let (holder, standing) = (self.holder(), standing.clone());
-                let answered =
-                    Answered { token, holder, elapsed_millis: *elapsed_millis, standing };
+                let elapsed_millis = *elapsed_millis;
+                let answered = Answered { token, holder, elapsed_millis, standing, body };
                 self.deps.distributor().do_send(answered);
             }
             Responded::Same { .. } | Responded::Conflict | Responded::Lost => {

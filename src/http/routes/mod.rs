@@ -54,6 +54,8 @@ macro_rules! table {
     };
 }
 
+const WORK_OF_A_MINER: &str = "/api/v1/miners/{uid}/tasks";
+
 /// Every route. Literal paths stand before patterns that would match them too.
 #[rustfmt::skip]
 #[expect(clippy::too_many_lines, reason = "the one list of routes, a line for each")]
@@ -155,7 +157,8 @@ pub(super) fn table(app: &mut ServiceConfig) {
             None => resources.push((path, vec![method], web::resource(path).route(route))),
         }
     }
-    resources.sort_by_key(|(path, ..)| path.contains('{'));
+    // Patterns are tried one after the other: the one that every miner asks all the time first.
+    resources.sort_by_key(|(path, ..)| (path.contains('{'), *path != WORK_OF_A_MINER));
     for (_, methods, resource) in resources {
         let allowed = methods.join(", ");
         let refuse = move |request| std::future::ready(wrong_method(&request, &allowed));

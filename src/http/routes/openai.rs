@@ -1,6 +1,7 @@
 //! The OpenAI SDKs' audio calls: the same tasks, with the wait on our side. The first answer of
 //! several miners is the result.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::{Data, Path, Payload};
@@ -21,7 +22,6 @@ use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::Fields;
 use crate::http::upload::{Body, FilePart, receive};
 use crate::http::{Web, download};
-use crate::store::ResponseRow;
 
 const HEAR: &str = "transcription";
 const SPEAK: &str = "tts";
@@ -78,24 +78,24 @@ pub(super) async fn transcriptions(
         fields.complain("file", "is missing: send it as a multipart file");
     }
     fields.done()?;
-    let (task, response) = result(&web, caller, &request, kind, wish, file).await?;
-    let text = ["transcript", "text"].iter().find_map(|key| response.body[*key].as_str());
+    let (task, answer) = result(&web, caller, &request, kind, wish, file).await?;
+    let text = ["transcript", "text"].iter().find_map(|key| answer[*key].as_str());
     let text = text.ok_or_else(|| unusable(task, "holds no transcript"))?;
-    let mut answer = HttpResponse::Ok();
-    answer.insert_header(("x-task-id", task.to_string()));
+    let mut response = HttpResponse::Ok();
+    response.insert_header(("x-task-id", task.to_string()));
     Ok(match format.as_str() {
-        "text" => answer.content_type("text/plain; charset=utf-8").body(format!("{text}\n")),
+        "text" => response.content_type("text/plain; charset=utf-8").body(format!("{text}\n")),
         "verbose_json" => {
-            let number = |key: &str| response.body[key].as_f64().unwrap_or(0.0);
-            answer.json(json!({
+            let number = |key: &str| answer[key].as_f64().unwrap_or(0.0);
+            response.json(json!({
                 "task": "transcribe",
-                "language": response.body["language"].as_str().unwrap_or(&language),
+                "language": answer["language"].as_str().unwrap_or(&language),
                 "duration": number("duration"),
                 "text": text,
-                "segments": response.body["segments"].as_array().cloned().unwrap_or_default(),
+                "segments": answer["segments"].as_array().cloned().unwrap_or_default(),
             }))
         }
-        _ => answer.json(json!({ "text": text })),
+        _ => response.json(json!({ "text": text })),
     })
 }
 
@@ -123,8 +123,8 @@ pub(super) async fn speech(
     let voice_name = fields.name("voice");
     let wish = Wish { text, voice_name, ..wish(&mut fields, kind, &SPEAKING_MODELS) };
     fields.done()?;
-    let (task, response) = result(&web, caller, &request, kind, wish, None).await?;
-    let mut answer = audio(&web, &request, task, &response).await?;
+    let (task, spoken) = result(&web, caller, &request, kind, wish, None).await?;
+    let mut answer = audio(&web, &request, task, &spoken).await?;
     if let Ok(id) = task.to_string().parse() {
         answer
             .headers_mut()
@@ -162,7 +162,7 @@ async fn result(
     kind: &TaskKind,
     wish: Wish,
     file: Option<FilePart>,
-) -> ApiResult<(TaskId, ResponseRow)> {
+) -> ApiResult<(TaskId, Arc<Value>)> {
     let ClientCaller { owner, nonce, .. } = caller.clone();
     let (key, material) = (idempotency_key(request)?, Material { file, kept: None });
     let (id, submitted) = order(web, &caller, nonce, key, kind, wish, material).await?;
@@ -181,16 +181,18 @@ async fn result(
         Watched::Later(ended) => {
             let parked = web.gate.park(request, web.clock.now())?;
             let limit = Duration::from_secs(WAITED_RESULT_SECS.unsigned_abs());
-            // Ended or not, the rows tell.
-            tokio::time::timeout(limit, ended).await.ok();
+            let ended = tokio::time::timeout(limit, ended).await;
             drop(parked);
+            if let Ok(Ok(Some(only))) = ended {
+                return Ok((task, only));
+            }
         }
         Watched::NotOpen => {}
         Watched::Full => return Err(ApiError::full("too many wait for this task")),
     }
     let responses = web.store.responses(task).await?;
     if let Some(first) = responses.into_iter().min_by_key(|response| response.created_at) {
-        return Ok((task, first));
+        return Ok((task, Arc::new(first.body)));
     }
     let record = web.store.task(task).await?.ok_or_else(|| ApiError::not_found("task"))?;
     Err(match record.state {
@@ -211,9 +213,9 @@ async fn audio(
     web: &Web,
     request: &HttpRequest,
     task: TaskId,
-    response: &ResponseRow,
+    answer: &Value,
 ) -> ApiResult<HttpResponse> {
-    if let Some(inline) = response.body["audio_data"].as_str() {
+    if let Some(inline) = answer["audio_data"].as_str() {
         // Also as a data URL.
         let (head, data) = inline.split_once(";base64,").unwrap_or(("", inline));
         let bytes = base64::engine::general_purpose::STANDARD.decode(data.trim());
@@ -223,7 +225,7 @@ async fn audio(
         let content_type = sniffed.or(declared).unwrap_or("application/octet-stream").to_owned();
         return Ok(HttpResponse::Ok().content_type(content_type).body(bytes));
     }
-    let named = response.body["audio_file"].as_str().unwrap_or_default();
+    let named = answer["audio_file"].as_str().unwrap_or_default();
     // A file id, or the URL of one.
     let id = named.trim_end_matches("/download").rsplit('/').next().unwrap_or_default();
     let id: FileId = id.parse().map_err(|_| unusable(task, "holds no sound"))?;

@@ -1,5 +1,7 @@
 //! What miners (and validators that pulled work) say of their leases.
 
+use std::sync::Arc;
+
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value, json};
@@ -116,7 +118,7 @@ async fn from_miner(web: &Web, caller: MinerCaller, body: Said) -> ApiResult {
     }
     let body_hash = Sha256::digest(body.data.to_string()).into();
     let (claims, nonce) = (body.claims, caller.nonce);
-    let answer = Answer { task, token, body: body.data, body_hash, claims, nonce };
+    let answer = Answer { task, token, body: Arc::new(body.data), body_hash, claims, nonce };
     match caller.entry.addr.send(answer).await?? {
         Outcome::Stored(responded) => accepted(web, task, uid, responded).await,
         Outcome::Lacks(keys) => Err(lacks(&keys)),
@@ -152,7 +154,7 @@ async fn from_validator(web: &Web, caller: ValidatorCaller, body: Said) -> ApiRe
         registration,
         miner_uid: uid,
         body_hash: Sha256::digest(body.data.to_string()).into(),
-        body: body.data,
+        body: Arc::new(body.data),
         claims: body.claims,
         now: web.clock.now(),
         nonce: caller.nonce,

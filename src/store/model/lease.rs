@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 use super::{Made, Tables};
 use crate::domain::ids::{LeaseToken, TaskId};
@@ -48,8 +49,8 @@ impl Tables {
             Entry::Vacant(fresh) => {
                 let counts = (task.owner.clone(), task.kind.clone(), task.created_at);
                 fresh.insert(queued(task));
-                if let Some(file) = file {
-                    self.files.entry(file.id).or_insert(file);
+                if let Some(NewFile { row, .. }) = file {
+                    self.files.entry(row.id).or_insert(row);
                 }
                 let counts = self.usage_at(&counts.0, &counts.1, counts.2);
                 counts.submitted += 1;
@@ -172,7 +173,7 @@ impl Tables {
             holder,
             registration: command.registration,
             miner_uid: command.miner_uid,
-            body: command.body,
+            body: Arc::unwrap_or_clone(command.body),
             body_hash: command.body_hash,
             claims: command.claims,
             elapsed_millis,

@@ -150,7 +150,7 @@ fn response_row(command: &Respond, elapsed_millis: i64) -> Vec<Value> {
         command.holder.id().into(),
         command.registration.map(|id| id.0).into(),
         i32::from(command.miner_uid.0).into(),
-        command.body.clone().into(),
+        Value::from((*command.body).clone()),
         command.body_hash.to_vec().into(),
         command.claims.clone().into(),
         elapsed_millis.into(),

@@ -4,6 +4,7 @@ mod at_once;
 mod observed;
 mod respawn;
 mod singleton;
+mod watched;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -78,10 +79,20 @@ fn no_blobs() -> Blobs {
 
 /// Both validators report one miner, uid 0.
 async fn report(deps: &Deps, actors: &Actors) {
-    let json = r#"[{"uid":0,"hotkey":"miner0","stake":1,"is_serving":true,"performance_score":0.9,
-                    "current_load":0,"max_capacity":2}]"#;
+    report_miners(deps, actors, 1).await;
+}
+
+/// Both validators report so many miners, uid 0 and up.
+async fn report_miners(deps: &Deps, actors: &Actors, miners: u16) {
+    let miner = |uid| {
+        serde_json::json!({
+            "uid": uid, "hotkey": format!("miner{uid}"), "stake": 1, "is_serving": true,
+            "performance_score": 0.9, "current_load": 0, "max_capacity": 2,
+        })
+    };
+    let json = serde_json::Value::from_iter((0..miners).map(miner)).to_string();
     for n in 0..2_u16 {
-        let statuses = parse_statuses(json, &ReportLimits::default()).unwrap().statuses;
+        let statuses = parse_statuses(&json, &ReportLimits::default()).unwrap().statuses;
         let report = TakeReport {
             reporter: Reporter {
                 hotkey: Hotkey::parse(&format!("validator{n}")).unwrap(),

@@ -74,7 +74,7 @@ async fn answer_one(deps: &Deps, actors: &Actors) {
     let answer = Answer {
         task: id,
         token: None,
-        body: json!({ "audio_data": "x" }),
+        body: json!({ "audio_data": "x" }).into(),
         body_hash: [1; 32],
         claims: None,
         nonce: None,

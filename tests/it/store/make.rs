@@ -1,5 +1,7 @@
 //! Commands with defaults, and short names for ids and moments.
 
+use std::sync::Arc;
+
 use pithead::domain::ids::{
     FileId, Hotkey, LeaseToken, MinerUid, RegistrationId, ReportId, TaskId, ValidatorId, VoiceId,
     WebhookId,
@@ -130,7 +132,7 @@ pub(super) fn respond(token: LeaseToken, holder: Holder, word: &str, now: Millis
         holder,
         registration: holder.miner(),
         miner_uid: MinerUid(7),
-        body: json!({ "transcript": word, "words": [1, 2.5, null] }),
+        body: Arc::new(json!({ "transcript": word, "words": [1, 2.5, null] })),
         body_hash,
         claims: Some(json!({ "accuracy": 1 })),
         now,

@@ -35,7 +35,7 @@ async fn an_answer_counts_for_task_slot_and_miner(store: &dyn Store) {
     assert_eq!((found.slots[0].state, found.slots[0].expires_at), (SlotState::Answered, None));
     assert_eq!((found.slots[0].holder, found.slots[0].attempt), (Some(miner(1)), 1));
     let stored = &store.responses(task_id(1)).await.unwrap()[0];
-    assert_eq!((&stored.body, &stored.claims), (&answer.body, &answer.claims));
+    assert_eq!((&stored.body, &stored.claims), (&*answer.body, &answer.claims));
     assert_eq!((stored.token, stored.holder), (answer.token, miner(1)));
     assert_eq!((stored.registration, stored.miner_uid), (answer.registration, answer.miner_uid));
     assert_eq!((stored.elapsed_millis, stored.created_at), (30_000, at(30)));
