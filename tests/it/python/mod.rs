@@ -8,6 +8,7 @@ mod schemathesis;
 mod sdk;
 mod venv;
 mod webhooks;
+mod weights;
 
 use std::path::Path;
 use std::process::Stdio;
@@ -15,6 +16,7 @@ use std::process::Stdio;
 use pithead::app::Server;
 use pithead::config::{Config, Role, RoleEntry};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 /// As in `sdk.py`.
@@ -84,12 +86,24 @@ fn script() -> String {
 }
 
 /// Runs a program to its end; what it said, or what went wrong.
-async fn said(mut command: Command) -> String {
-    let run = command.stdin(Stdio::null()).output();
+async fn said(command: Command) -> String {
+    said_to(command, String::new()).await
+}
+
+/// The same for one that reads.
+async fn said_to(mut command: Command, text: String) -> String {
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut program = piped.spawn().unwrap();
+    let mut input = program.stdin.take().unwrap();
+    // Beside the run: whoever writes first may otherwise wait for the other one to read.
+    let write = async move { input.write_all(text.as_bytes()).await };
+    let run = async { tokio::join!(write, program.wait_with_output()) };
     let limit = std::time::Duration::from_secs(120);
-    let done = tokio::time::timeout(limit, run).await.expect("Python did not end").unwrap();
+    let (written, done) = tokio::time::timeout(limit, run).await.expect("Python did not end");
+    let done = done.unwrap();
     let out = String::from_utf8_lossy(&done.stdout).into_owned();
     let error = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{out}\n{error}");
+    written.unwrap();
     out
 }
