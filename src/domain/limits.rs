@@ -73,6 +73,15 @@ pub const REPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of the reports that `pithead consensus merge` reads: an hour of 64 validators on the largest
 /// subnets seen, well within the memory of a small machine.
 pub const MERGE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Rows of a snapshot of the metagraph: sixteen times what subnets have today.
+pub const NEURONS_MAX: usize = 4_096;
+/// Largest number of a block: a million years of them.
+pub const BLOCK_MAX: i64 = 1 << 42;
+/// Blocks of which one validator's snapshots wait to be believed: it may be so far ahead of the
+/// others. A snapshot of 256 rows is some 60 kB.
+pub const OFFERED_BLOCKS_MAX: usize = 4;
+/// Characters that are kept of what the chain said against a submission.
+pub const CHAIN_ERROR_CHARS_MAX: usize = 500;
 /// Kinds that one calculation of weights takes: ten times what any subnet has.
 pub const WEIGHT_KINDS_MAX: usize = 64;
 /// Miners that one calculation of weights takes: as many as there are uids.

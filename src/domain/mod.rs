@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod agreement;
+pub mod chain;
 pub mod consensus;
 pub mod estimate;
 pub mod evaluation;
