@@ -1,6 +1,7 @@
 //! Programs that nobody here wrote: the real Bittensor SDK signs, `requests` sends; the Python
 //! of the README, run as it stands there; and the library that receivers of webhooks check with.
 
+mod chain;
 mod openai;
 mod readme;
 mod s3;
