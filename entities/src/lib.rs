@@ -18,6 +18,7 @@ pub mod round;
 pub mod score;
 pub mod score_day;
 pub mod slot;
+pub mod submission;
 pub mod task;
 pub mod usage_day;
 pub mod validator;

@@ -16,6 +16,7 @@ pub mod read;
 pub mod round;
 pub mod row;
 pub mod sql;
+pub mod submission;
 pub mod voice;
 pub mod webhook;
 pub mod widen;
@@ -31,6 +32,7 @@ pub use history::{
 pub use read::*;
 pub use round::*;
 pub use row::*;
+pub use submission::*;
 pub use voice::*;
 pub use webhook::*;
 pub use widen::*;
@@ -114,6 +116,8 @@ pub trait Store: Send + Sync + 'static {
     async fn put_voice(&self, command: PutVoice) -> StoreResult<VoicePut>;
     /// Takes a voice out of the catalogue; whether it was there.
     async fn delete_voice(&self, command: DeleteVoice) -> StoreResult<bool>;
+    /// Takes a validator's word on weights that it sets on chain. Of one block the first vector stands.
+    async fn put_submission(&self, command: PutSubmission) -> StoreResult<SubmissionPut>;
     /// Writes down a new API key.
     async fn put_key(&self, key: KeyRow) -> StoreResult<()>;
     /// Takes an API key back; whether it was known and valid.
@@ -139,6 +143,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Everything that actors are rebuilt from.
     async fn load(&self, reports_since: Millis) -> StoreResult<Loaded>;
+    /// Submissions, newest first.
+    async fn submissions(&self, page: SubmissionPage) -> StoreResult<Vec<SubmissionRow>>;
     /// One task with its slots and lost attempts, also from the archive.
     async fn task(&self, id: TaskId) -> StoreResult<Option<TaskRecord>>;
     /// Open tasks on which this holder has a live lease, by id.

@@ -39,6 +39,7 @@ fn entities() -> Schema {
     entity::<e::score::Entity>(&mut schema);
     entity::<e::score_day::Entity>(&mut schema);
     entity::<e::slot::Entity>(&mut schema);
+    entity::<e::submission::Entity>(&mut schema);
     entity::<e::task::Entity>(&mut schema);
     entity::<e::usage_day::Entity>(&mut schema);
     entity::<e::validator::Entity>(&mut schema);

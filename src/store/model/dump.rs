@@ -123,6 +123,7 @@ impl Tables {
             secrets.map(|r| line!(owner = r.owner, secret = r.secret, created_at = r.created_at));
         dump.table("callback_secret", secrets.collect());
         self.dump_records(&mut dump);
+        self.dump_submissions(&mut dump);
         self.dump_history(&mut dump);
         dump
     }

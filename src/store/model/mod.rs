@@ -12,6 +12,7 @@ mod history;
 mod lease;
 mod reads;
 mod records;
+mod submission;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -48,6 +49,7 @@ struct Tables {
     responses: BTreeMap<(TaskId, u16), ResponseRow>,
     evaluations: BTreeMap<(TaskId, u16, ValidatorId), EvaluationRow>,
     scores: BTreeMap<(TaskId, u16), ScoreRow>,
+    submissions: BTreeMap<(u16, i64, Hotkey), SubmissionRow>,
     score_days: BTreeMap<(RegistrationId, String, i64), ScoreSum>,
     archive: BTreeMap<TaskId, ArchivedTask>,
     usage: BTreeMap<(String, i64, String), UsageCounts>,
@@ -186,6 +188,9 @@ impl Store for ModelStore {
     async fn unreferenced(&self, sha256: Vec<String>) -> StoreResult<Vec<String>> {
         Ok(self.tables().unreferenced(sha256))
     }
+    async fn put_submission(&self, mut command: PutSubmission) -> StoreResult<SubmissionPut> {
+        self.once(command.nonce.take(), |tables| tables.put_submission(&command))
+    }
     async fn put_voice(&self, mut command: PutVoice) -> StoreResult<VoicePut> {
         self.once(command.nonce.take(), |tables| tables.put_voice(command))
     }
@@ -289,6 +294,9 @@ impl Store for ModelStore {
     }
     async fn voice_named(&self, owner: &str, name: &str) -> StoreResult<Option<VoiceRow>> {
         Ok(self.tables().voice_named(owner, name))
+    }
+    async fn submissions(&self, page: SubmissionPage) -> StoreResult<Vec<SubmissionRow>> {
+        Ok(self.tables().submissions_of(&page))
     }
     async fn voices_of_sample(&self, file: FileId) -> StoreResult<Vec<VoiceRow>> {
         Ok(self.tables().voices_of_sample(file))

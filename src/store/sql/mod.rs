@@ -24,6 +24,7 @@ mod register;
 mod respond;
 mod row;
 mod settle;
+mod submission;
 mod usage;
 mod voices;
 mod webhook;
@@ -235,6 +236,9 @@ impl Store for SqlStore {
     async fn unreferenced(&self, sha256: Vec<String>) -> StoreResult<Vec<String>> {
         self.commit(files::Unreferenced(sha256)).await
     }
+    async fn put_submission(&self, command: PutSubmission) -> StoreResult<SubmissionPut> {
+        self.commit(command).await
+    }
     async fn put_voice(&self, command: PutVoice) -> StoreResult<VoicePut> {
         self.commit(command).await
     }
@@ -350,6 +354,9 @@ impl Store for SqlStore {
     }
     async fn voice_named(&self, owner: &str, name: &str) -> StoreResult<Option<VoiceRow>> {
         voices::named(&self.readers, owner, name).await
+    }
+    async fn submissions(&self, page: SubmissionPage) -> StoreResult<Vec<SubmissionRow>> {
+        submission::page(&self.readers, page).await
     }
     async fn voices_of_sample(&self, file: FileId) -> StoreResult<Vec<VoiceRow>> {
         voices::of_sample(&self.readers, file).await

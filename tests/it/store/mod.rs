@@ -21,6 +21,7 @@ mod random;
 mod records;
 mod register;
 mod respond;
+mod submissions;
 mod sweep;
 mod telling;
 mod widen;

@@ -2,6 +2,7 @@
 //! interesting. Few tasks, few miners with little room, stale tokens, answers twice, sweeps at
 //! advancing times.
 
+mod chain;
 mod telling;
 mod world;
 
@@ -92,6 +93,7 @@ commands!(
     put_kind_records(PutKindRecords),
     put_file(PutFile),
     forget_files(ForgetFiles),
+    put_submission(PutSubmission),
     put_voice(PutVoice),
     delete_voice(DeleteVoice),
     put_webhook(PutWebhook),
@@ -140,6 +142,10 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
     text.push(told(store.usage(days).await));
     let days = ScoreDays { from: 0, to: 99, kind: None };
     text.push(told(store.scores(days).await));
+    for (validator, before) in [(None, None), (Some(hotkey("one")), Some((4, hotkey("one"))))] {
+        let page = SubmissionPage { netuid: 5, validator, before, limit: 4 };
+        text.push(told(store.submissions(page).await));
+    }
     for (owner, after, limit) in
         [(None, None, 9), (Some("alice"), None, 2), (Some("bob"), Some(voice_id(1)), 9)]
     {

@@ -27,6 +27,9 @@ type Lease = (LeaseToken, Holder);
 impl World {
     pub(super) fn command(&mut self) -> Command {
         self.secs += i64::from(self.dice.small(6));
+        if self.dice.one_in(30) {
+            return Command::PutSubmission(self.submission());
+        }
         match self.dice.below(122) {
             0..12 => Command::Enqueue(self.enqueue()),
             12..31 => Command::Assign(self.assign()),

@@ -1,0 +1,153 @@
+//! Submitted weights: the row, the command, and the rule that both stores follow.
+
+use uuid::Uuid;
+
+use super::Nonce;
+use crate::domain::chain::{Event, Mode, State, Submission};
+use crate::domain::ids::{Hotkey, MinerUid};
+use crate::domain::units::Millis;
+
+/// A submission's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubmissionRow {
+    /// Subnet.
+    pub netuid: u16,
+    /// The validator's uid then.
+    pub validator_uid: u16,
+    /// Whose, for which block, and how far it came.
+    pub of: Submission,
+    /// Version of the program that set it.
+    pub version_key: Option<i64>,
+    /// Pairs of uid and weight, by uid.
+    pub weights: Vec<(MinerUid, u16)>,
+    /// The calculation that it comes from.
+    pub run: Option<Uuid>,
+    /// First heard of.
+    pub created_at: Millis,
+    /// Last changed.
+    pub updated_at: Millis,
+}
+
+/// See [`super::Store::put_submission`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutSubmission {
+    /// Subnet.
+    pub netuid: u16,
+    /// Whose.
+    pub validator: Hotkey,
+    /// Its uid.
+    pub validator_uid: u16,
+    /// For which block.
+    pub block: i64,
+    /// How; may be left out of later words.
+    pub mode: Option<Mode>,
+    /// Version of the program that set it.
+    pub version_key: Option<i64>,
+    /// Pairs of uid and weight, by uid; may be left out of later words.
+    pub weights: Option<Vec<(MinerUid, u16)>>,
+    /// The calculation that it comes from.
+    pub run: Option<Uuid>,
+    /// How far it came.
+    pub state: Told,
+    /// Now.
+    pub now: Millis,
+    /// Of a signed request.
+    pub nonce: Option<Nonce>,
+}
+
+/// What a validator may say of its own submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// Made, not sent.
+    Calculated,
+    /// The chain took it: submitted, or committed.
+    Sent,
+    /// It was opened at this block.
+    Revealed(i64),
+    /// The chain refused it, with these words.
+    Failed(String),
+}
+
+/// Answer to [`PutSubmission`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubmissionPut {
+    /// As it stands now, and whether this word changed it.
+    Taken(Box<SubmissionRow>, bool),
+    /// The first word of a block must say what is submitted.
+    NoWeights,
+    /// Another vector, or another way to set it, stands for this block.
+    Conflict,
+    /// This cannot follow.
+    Impossible(String),
+}
+
+/// Which submissions to list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubmissionPage {
+    /// Subnet.
+    pub netuid: u16,
+    /// Only of this validator.
+    pub validator: Option<Hotkey>,
+    /// Only older ones than this block's of this validator.
+    pub before: Option<(i64, Hotkey)>,
+    /// Rows at most.
+    pub limit: u64,
+}
+
+/// What becomes of a word: the answer, and with it the row to write where it changed.
+pub(super) fn put(known: Option<SubmissionRow>, command: &PutSubmission) -> SubmissionPut {
+    let is_new = known.is_none();
+    let Some(mut row) = known.or_else(|| fresh(command)) else { return SubmissionPut::NoWeights };
+    let begun = row.of.state != State::Calculated;
+    let other_weights = command.weights.as_ref().is_some_and(|weights| *weights != row.weights);
+    let other_mode = command.mode.is_some_and(|mode| mode != row.of.mode);
+    if other_weights || (other_mode && begun) {
+        return SubmissionPut::Conflict;
+    }
+    let before = row.clone();
+    if let Some(mode) = command.mode {
+        row.of.mode = mode;
+    }
+    row.version_key = row.version_key.or(command.version_key);
+    row.run = row.run.or(command.run);
+    for event in events(&row, command) {
+        if let Err(impossible) = row.of.take(event) {
+            return SubmissionPut::Impossible(impossible.to_string());
+        }
+    }
+    let changed = is_new || row != before;
+    if changed {
+        row.updated_at = command.now;
+    }
+    SubmissionPut::Taken(Box::new(row), changed)
+}
+
+fn fresh(command: &PutSubmission) -> Option<SubmissionRow> {
+    let mode = command.mode.unwrap_or(Mode::Plain);
+    Some(SubmissionRow {
+        netuid: command.netuid,
+        validator_uid: command.validator_uid,
+        of: Submission::new(command.validator.clone(), command.block, mode),
+        version_key: command.version_key,
+        weights: command.weights.clone()?,
+        run: command.run,
+        created_at: command.now,
+        updated_at: command.now,
+    })
+}
+
+/// The steps to where the validator says that it is.
+fn events(row: &SubmissionRow, command: &PutSubmission) -> Vec<Event> {
+    let sent = Event::Sent(command.block);
+    match &command.state {
+        Told::Calculated => Vec::new(),
+        Told::Sent if matches!(row.of.state, State::Revealed | State::Settled) => Vec::new(),
+        Told::Sent => vec![sent],
+        Told::Revealed(block) if row.of.state == State::Calculated => {
+            vec![sent, Event::Revealed(*block)]
+        }
+        Told::Revealed(_) if row.of.state == State::Settled => Vec::new(),
+        Told::Revealed(block) => vec![Event::Revealed(*block)],
+        Told::Failed(error) => vec![Event::Failed(error.clone())],
+    }
+}

@@ -1,0 +1,153 @@
+//! Weights that validators set on chain: of one block the first vector stands.
+
+use pithead::domain::chain::{Mode, State};
+use pithead::domain::ids::{Hotkey, MinerUid};
+use pithead::store::*;
+
+use super::make::*;
+use super::on_every_store;
+
+on_every_store!(
+    a_word_is_taken_once_and_the_next_one_goes_on,
+    another_vector_of_the_same_block_is_refused,
+    what_cannot_follow_is_refused_and_changes_nothing,
+    the_first_word_must_say_what_is_submitted,
+    submissions_are_listed_newest_first_in_pages,
+    a_replayed_word_has_no_effect,
+);
+
+fn vector(weights: &[u16]) -> Option<Vec<(MinerUid, u16)>> {
+    Some((0..).map(MinerUid).zip(weights.iter().copied()).collect())
+}
+
+fn word(block: i64, state: Told) -> PutSubmission {
+    PutSubmission {
+        netuid: 5,
+        validator: hotkey("one"),
+        validator_uid: 3,
+        block,
+        mode: Some(Mode::CommitReveal),
+        version_key: Some(7),
+        weights: vector(&[65_535, 9]),
+        run: Some(task_id(1).0),
+        state,
+        now: at(1),
+        nonce: None,
+    }
+}
+
+async fn taken(store: &dyn Store, word: PutSubmission) -> (SubmissionRow, bool) {
+    match store.put_submission(word).await.unwrap() {
+        SubmissionPut::Taken(row, changed) => (*row, changed),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn all(store: &dyn Store) -> Vec<SubmissionRow> {
+    let page = SubmissionPage { netuid: 5, validator: None, before: None, limit: 100 };
+    store.submissions(page).await.unwrap()
+}
+
+async fn a_word_is_taken_once_and_the_next_one_goes_on(store: &dyn Store) {
+    let (made, changed) = taken(store, word(100, Told::Calculated)).await;
+    assert_eq!((made.of.state, changed), (State::Calculated, true));
+    let later = PutSubmission { now: at(2), ..word(100, Told::Calculated) };
+    assert_eq!(taken(store, later).await, (made.clone(), false));
+    let sent = PutSubmission { now: at(3), weights: None, mode: None, ..word(100, Told::Sent) };
+    let (sent, changed) = taken(store, sent).await;
+    assert_eq!((sent.of.state, changed, sent.updated_at), (State::Committed, true, at(3)));
+    assert_eq!((sent.created_at, &sent.weights, sent.run), (at(1), &made.weights, made.run));
+    let (opened, _) = taken(store, word(100, Told::Revealed(460))).await;
+    assert_eq!((opened.of.state, opened.of.effective_block()), (State::Revealed, Some(460)));
+    let (again, changed) = taken(store, word(100, Told::Sent)).await;
+    assert_eq!((again, changed), (opened.clone(), false), "an old word comes late");
+    assert_eq!(all(store).await, [opened]);
+    let (at_once, _) = taken(store, word(200, Told::Revealed(560))).await;
+    assert_eq!((at_once.of.state, at_once.of.revealed_block), (State::Revealed, Some(560)));
+    let refused = Told::Failed("CommittingWeightsTooFast".to_owned());
+    let (failed, _) = taken(store, word(300, refused)).await;
+    assert_eq!(failed.of.error.as_deref(), Some("CommittingWeightsTooFast"));
+}
+
+async fn another_vector_of_the_same_block_is_refused(store: &dyn Store) {
+    let (first, _) = taken(store, word(100, Told::Sent)).await;
+    let others = [
+        PutSubmission { weights: vector(&[65_535, 10]), ..word(100, Told::Sent) },
+        PutSubmission { weights: vector(&[65_535]), ..word(100, Told::Calculated) },
+        PutSubmission { mode: Some(Mode::Plain), ..word(100, Told::Sent) },
+    ];
+    for other in others {
+        assert_eq!(store.put_submission(other).await.unwrap(), SubmissionPut::Conflict);
+    }
+    assert_eq!(all(store).await, [first]);
+    let mine = PutSubmission {
+        validator: hotkey("two"),
+        weights: vector(&[1]),
+        ..word(100, Told::Calculated)
+    };
+    taken(store, mine).await;
+    let elsewhere = PutSubmission { netuid: 6, weights: vector(&[1]), ..word(100, Told::Sent) };
+    taken(store, elsewhere).await;
+    // Before it is sent, the way may still be chosen.
+    taken(store, word(101, Told::Calculated)).await;
+    let plain = PutSubmission { mode: Some(Mode::Plain), ..word(101, Told::Sent) };
+    assert_eq!(taken(store, plain).await.0.of.state, State::Submitted);
+}
+
+async fn what_cannot_follow_is_refused_and_changes_nothing(store: &dyn Store) {
+    let (first, _) = taken(store, word(100, Told::Failed("CommitRevealEnabled".to_owned()))).await;
+    let impossible = store.put_submission(word(100, Told::Sent)).await.unwrap();
+    let SubmissionPut::Impossible(why) = impossible else { panic!("{impossible:?}") };
+    assert_eq!(why, "a submission that is `failed` cannot become `committed`");
+    taken(store, word(200, Told::Sent)).await;
+    let backwards = store.put_submission(word(200, Told::Revealed(199))).await.unwrap();
+    assert!(matches!(backwards, SubmissionPut::Impossible(_)), "{backwards:?}");
+    let plain = PutSubmission { mode: Some(Mode::Plain), ..word(300, Told::Sent) };
+    taken(store, plain).await;
+    let sealed = PutSubmission { mode: None, ..word(300, Told::Revealed(400)) };
+    let sealed = store.put_submission(sealed).await.unwrap();
+    assert!(matches!(sealed, SubmissionPut::Impossible(_)), "{sealed:?}");
+    assert_eq!(all(store).await.last(), Some(&first));
+}
+
+async fn the_first_word_must_say_what_is_submitted(store: &dyn Store) {
+    let nothing = PutSubmission { weights: None, ..word(100, Told::Sent) };
+    assert_eq!(store.put_submission(nothing).await.unwrap(), SubmissionPut::NoWeights);
+    assert_eq!(all(store).await, []);
+}
+
+async fn submissions_are_listed_newest_first_in_pages(store: &dyn Store) {
+    for (block, validator) in [(100, "one"), (200, "one"), (200, "two"), (300, "two")] {
+        let validator = hotkey(validator);
+        taken(store, PutSubmission { validator, ..word(block, Told::Calculated) }).await;
+    }
+    let key = |row: &SubmissionRow| (row.of.block, row.of.validator.to_string());
+    let mut page = SubmissionPage { netuid: 5, validator: None, before: None, limit: 2 };
+    let mut seen = Vec::new();
+    loop {
+        let rows = store.submissions(page.clone()).await.unwrap();
+        let Some(last) = rows.last() else { break };
+        page.before = Some((last.of.block, last.of.validator.clone()));
+        seen.extend(rows.iter().map(key));
+    }
+    let expected = [(300, "two"), (200, "two"), (200, "one"), (100, "one")];
+    assert_eq!(seen, expected.map(|(block, hotkey)| (block, hotkey.to_owned())));
+    let of = |hotkey: Hotkey| SubmissionPage {
+        netuid: 5,
+        validator: Some(hotkey),
+        before: None,
+        limit: 9,
+    };
+    assert_eq!(store.submissions(of(hotkey("two"))).await.unwrap().len(), 2);
+    let elsewhere = SubmissionPage { netuid: 6, ..of(hotkey("two")) };
+    assert_eq!(store.submissions(elsewhere).await.unwrap(), []);
+}
+
+async fn a_replayed_word_has_no_effect(store: &dyn Store) {
+    let signed = PutSubmission { nonce: nonce(1), ..word(100, Told::Calculated) };
+    taken(store, signed.clone()).await;
+    let replay = PutSubmission { state: Told::Sent, ..signed };
+    let replayed = store.put_submission(replay).await;
+    assert!(matches!(replayed, Err(StoreError::Replayed)), "{replayed:?}");
+    assert_eq!(all(store).await[0].of.state, State::Calculated);
+}
