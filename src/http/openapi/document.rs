@@ -50,6 +50,7 @@ fn schemas(kinds: &KindRegistry) -> Map<String, Value> {
         refusals::schemas(),
         super::tasks::schemas(kinds),
         super::files::schemas(),
+        super::submissions::schemas(),
         super::webhooks::schemas(),
         super::miners::schemas(kinds),
         super::network::schemas(kinds),

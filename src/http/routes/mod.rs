@@ -12,6 +12,7 @@ mod pull;
 mod reports;
 mod responses;
 mod standing;
+mod submissions;
 mod submit;
 mod tasks;
 mod validators;
@@ -136,6 +137,8 @@ pub(super) fn entries() -> Vec<Entry> {
         get "/api/v1/validator/tasks" validators::tasks;
         post "/api/v1/validator/evaluation" validators::evaluate;
         get "/api/v1/validator/{uid}/evaluated_tasks" validators::evaluated;
+        get "/api/v1/weights/submissions" submissions::list;
+        post "/api/v1/weights/submissions" submissions::put;
         get "/api/v1/kinds" network::kinds;
         get "/api/v1/leaderboard" standing::leaderboard;
         // Last, since its first part is a pattern.

@@ -40,6 +40,7 @@ fn routes() -> Vec<(By, String)> {
             "validators/mark-task-seen",
             "validator/distribute",
             "validator/evaluation",
+            "weights/submissions",
         ],
     ));
     all

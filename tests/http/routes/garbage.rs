@@ -156,6 +156,23 @@ fn takers(open: &str, lease: &str, done: &str, webhook: &str) -> Vec<Taker> {
     );
     take(
         By::Validator,
+        "/api/v1/weights/submissions",
+        json!({ "block": 9, "state": "submitted", "uids": [0], "weights": [65_535] }),
+        &["block", "state"],
+        &[
+            ("block", Integer),
+            ("state", Id),
+            ("mode", Id),
+            ("uids", Json),
+            ("weights", Json),
+            ("version_key", Integer),
+            ("run", Id),
+            ("validator_uid", Integer),
+        ],
+        None,
+    );
+    take(
+        By::Validator,
         "/api/v1/validator/distribute",
         json!({ "validator_uid": 200, "limit": 1 }),
         &[],

@@ -33,6 +33,7 @@ mod miners;
 mod names;
 mod openai;
 mod ops;
+mod submissions;
 mod tasks;
 mod transcription;
 mod tts;
