@@ -163,8 +163,6 @@ fn takers(open: &str, lease: &str, done: &str, webhook: &str) -> Vec<Taker> {
             ("block", Integer),
             ("state", Id),
             ("mode", Id),
-            ("uids", Integer),
-            ("weights", Integer),
             ("version_key", Integer),
             ("run", Id),
             ("validator_uid", Integer),
