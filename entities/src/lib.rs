@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod evaluation;
 pub mod file;
 pub mod idempotency;
+pub mod metagraph;
 pub mod miner_kind_record;
 pub mod registration;
 pub mod replay;

@@ -7,6 +7,7 @@
 //! A *refusal* (a lease lost, a key re-used) is an answer. An *error* means that the store could
 //! not do its work.
 
+pub mod chain;
 pub mod command;
 pub mod file;
 pub mod history;
@@ -23,6 +24,7 @@ pub mod widen;
 
 use async_trait::async_trait;
 
+pub use chain::{Adopt, Adopted, SnapshotRow};
 pub use command::*;
 pub use file::*;
 pub use history::{
@@ -116,6 +118,9 @@ pub trait Store: Send + Sync + 'static {
     async fn put_voice(&self, command: PutVoice) -> StoreResult<VoicePut>;
     /// Takes a voice out of the catalogue; whether it was there.
     async fn delete_voice(&self, command: DeleteVoice) -> StoreResult<bool>;
+    /// Believes a snapshot of the metagraph, unless one of its block or later is believed; what it
+    /// tells of submissions is written with it.
+    async fn adopt(&self, command: Adopt) -> StoreResult<Adopted>;
     /// Takes a validator's word on weights that it sets on chain. Of one block the first vector stands.
     async fn put_submission(&self, command: PutSubmission) -> StoreResult<SubmissionPut>;
     /// Writes down a new API key.
@@ -143,6 +148,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Everything that actors are rebuilt from.
     async fn load(&self, reports_since: Millis) -> StoreResult<Loaded>;
+    /// The newest snapshot of a subnet that is believed.
+    async fn metagraph(&self, netuid: u16) -> StoreResult<Option<SnapshotRow>>;
     /// Submissions, newest first.
     async fn submissions(&self, page: SubmissionPage) -> StoreResult<Vec<SubmissionRow>>;
     /// One task with its slots and lost attempts, also from the archive.

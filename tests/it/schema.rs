@@ -30,6 +30,7 @@ fn entities() -> Schema {
     entity::<e::evaluation::Entity>(&mut schema);
     entity::<e::file::Entity>(&mut schema);
     entity::<e::idempotency::Entity>(&mut schema);
+    entity::<e::metagraph::Entity>(&mut schema);
     entity::<e::miner_kind_record::Entity>(&mut schema);
     entity::<e::registration::Entity>(&mut schema);
     entity::<e::replay::Entity>(&mut schema);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::domain::ids::{Hotkey, MinerUid};
@@ -111,6 +111,40 @@ impl Snapshot {
             min_allowed_weights: whole.told("min_allowed_weights", Object::u16)?,
             max_weight_limit: whole.told("max_weight_limit", Object::u16)?,
             neurons,
+        })
+    }
+
+    /// The form that [`Self::parse`] reads, with whole rao beside tokens: what is read of it is this
+    /// snapshot again, to the last figure.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let share = |share: u16| f64::from(share) / f64::from(u16::MAX);
+        let row = |(uid, neuron): (&MinerUid, &Neuron)| {
+            json!({
+                "uid": uid,
+                "hotkey": neuron.hotkey,
+                "coldkey": neuron.coldkey,
+                "stake": neuron.stake.tokens(),
+                "stake_rao": neuron.stake.rao(),
+                "validator_permit": neuron.validator_permit,
+                "active": neuron.active,
+                "last_update": neuron.last_update,
+                "block_at_registration": neuron.block_at_registration,
+                "incentive": share(neuron.incentive),
+                "consensus": share(neuron.consensus),
+                "dividends": share(neuron.dividends),
+                "emission": Stake::from_rao(neuron.emission).tokens(),
+                "emission_rao": neuron.emission,
+            })
+        };
+        json!({
+            "netuid": self.netuid,
+            "block": self.block,
+            "tempo": self.tempo,
+            "last_step": self.last_step,
+            "min_allowed_weights": self.min_allowed_weights,
+            "max_weight_limit": self.max_weight_limit,
+            "neurons": self.neurons.iter().map(row).collect::<Vec<_>>(),
         })
     }
 
@@ -240,7 +274,14 @@ impl<'a> Object<'a> {
         Ok((share * f64::from(u16::MAX)).round() as u16)
     }
 
+    /// Whole rao in `<field>_rao`, or tokens in the field itself: a float does not hold every number
+    /// of rao.
     fn tokens(&self, field: &str) -> Result<Stake, BadSnapshot> {
+        let exact = format!("{field}_rao");
+        if let Some(rao) = self.get(&exact) {
+            let rao = rao.as_i64().filter(|rao| *rao >= 0).map(Stake::from_rao);
+            return rao.ok_or_else(|| self.bad(&exact, "must be a whole number of rao"));
+        }
         let tokens = self.need(field)?.as_f64().and_then(Stake::from_tokens);
         tokens.ok_or_else(|| self.bad(field, "must be a number of tokens, 0 to 9.2e9"))
     }
@@ -262,7 +303,10 @@ impl<'a> Object<'a> {
             incentive: self.share("incentive")?,
             consensus: self.told("consensus", Self::share)?.unwrap_or(0),
             dividends: self.told("dividends", Self::share)?.unwrap_or(0),
-            emission: self.told("emission", Self::tokens)?.unwrap_or(Stake::ZERO).rao(),
+            emission: match self.get("emission").or_else(|| self.get("emission_rao")) {
+                Some(_) => self.tokens("emission")?.rao(),
+                None => 0,
+            },
         };
         for (field, at) in [
             ("last_update", neuron.last_update),
@@ -311,6 +355,21 @@ mod tests {
             let got = Snapshot::parse(&sent).unwrap().neurons[&MinerUid(0)].incentive;
             assert_eq!(got, share);
         }
+    }
+
+    #[test]
+    fn what_is_written_down_is_read_again_to_the_last_figure() {
+        let mut sent = body(1_000, &[neuron(0), neuron(1)]);
+        sent["neurons"][0]["stake_rao"] = 9_007_199_254_740_993_i64.into();
+        sent["neurons"][1]["emission_rao"] = 9_007_199_254_740_995_i64.into();
+        sent["neurons"][1]["coldkey"] = Value::Null;
+        sent["min_allowed_weights"] = 8.into();
+        let snapshot = Snapshot::parse(&sent).unwrap();
+        assert_eq!(snapshot.neurons[&MinerUid(0)].stake.rao(), 9_007_199_254_740_993);
+        assert_eq!(snapshot.neurons[&MinerUid(1)].emission, 9_007_199_254_740_995);
+        let text = snapshot.to_json().to_string();
+        let again = Snapshot::parse(&serde_json::from_str(&text).unwrap()).unwrap();
+        assert_eq!((again.digest(), &again), (snapshot.digest(), &snapshot));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //!
 //! Nothing here is durable. The simulator and fast tests run on it.
 
+mod chain;
 mod dump;
 mod end;
 mod evaluate;
@@ -49,6 +50,7 @@ struct Tables {
     responses: BTreeMap<(TaskId, u16), ResponseRow>,
     evaluations: BTreeMap<(TaskId, u16, ValidatorId), EvaluationRow>,
     scores: BTreeMap<(TaskId, u16), ScoreRow>,
+    metagraphs: BTreeMap<(u16, i64), SnapshotRow>,
     submissions: BTreeMap<(u16, i64, Hotkey), SubmissionRow>,
     score_days: BTreeMap<(RegistrationId, String, i64), ScoreSum>,
     archive: BTreeMap<TaskId, ArchivedTask>,
@@ -188,6 +190,9 @@ impl Store for ModelStore {
     async fn unreferenced(&self, sha256: Vec<String>) -> StoreResult<Vec<String>> {
         Ok(self.tables().unreferenced(sha256))
     }
+    async fn adopt(&self, mut command: Adopt) -> StoreResult<Adopted> {
+        self.once(command.nonce.take(), |tables| tables.adopt(&command))
+    }
     async fn put_submission(&self, mut command: PutSubmission) -> StoreResult<SubmissionPut> {
         self.once(command.nonce.take(), |tables| tables.put_submission(&command))
     }
@@ -294,6 +299,9 @@ impl Store for ModelStore {
     }
     async fn voice_named(&self, owner: &str, name: &str) -> StoreResult<Option<VoiceRow>> {
         Ok(self.tables().voice_named(owner, name))
+    }
+    async fn metagraph(&self, netuid: u16) -> StoreResult<Option<SnapshotRow>> {
+        Ok(self.tables().metagraph_of(netuid))
     }
     async fn submissions(&self, page: SubmissionPage) -> StoreResult<Vec<SubmissionRow>> {
         Ok(self.tables().submissions_of(&page))

@@ -3,6 +3,7 @@
 //! Writes go through one writer with group commit; reads have a pool of their own. On SQLite the
 //! writer's connection is the only one that may write.
 
+mod chain;
 mod check;
 mod connect;
 mod dialect;
@@ -236,6 +237,9 @@ impl Store for SqlStore {
     async fn unreferenced(&self, sha256: Vec<String>) -> StoreResult<Vec<String>> {
         self.commit(files::Unreferenced(sha256)).await
     }
+    async fn adopt(&self, command: Adopt) -> StoreResult<Adopted> {
+        self.commit(command).await
+    }
     async fn put_submission(&self, command: PutSubmission) -> StoreResult<SubmissionPut> {
         self.commit(command).await
     }
@@ -354,6 +358,9 @@ impl Store for SqlStore {
     }
     async fn voice_named(&self, owner: &str, name: &str) -> StoreResult<Option<VoiceRow>> {
         voices::named(&self.readers, owner, name).await
+    }
+    async fn metagraph(&self, netuid: u16) -> StoreResult<Option<SnapshotRow>> {
+        chain::newest(&self.readers, netuid).await
     }
     async fn submissions(&self, page: SubmissionPage) -> StoreResult<Vec<SubmissionRow>> {
         submission::page(&self.readers, page).await

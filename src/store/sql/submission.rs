@@ -33,7 +33,7 @@ pub(super) async fn run(
     Ok(())
 }
 
-async fn write(tx: &DatabaseTransaction, row: &SubmissionRow) -> StoreResult<()> {
+pub(super) async fn write(tx: &DatabaseTransaction, row: &SubmissionRow) -> StoreResult<()> {
     use e::submission::{ActiveModel, Column, Entity};
     let weights = serde_json::to_value(&row.weights);
     let settled = row.of.settled;
@@ -84,6 +84,22 @@ fn read(model: e::submission::Model) -> StoreResult<SubmissionRow> {
         created_at: Millis(model.created_at),
         updated_at: Millis(model.updated_at),
     })
+}
+
+/// Submissions from a block on that no epoch has counted yet.
+pub(super) async fn unsettled(
+    tx: &DatabaseTransaction,
+    netuid: u16,
+    since: i64,
+) -> StoreResult<Vec<SubmissionRow>> {
+    use e::submission::{Column, Entity};
+    let rows = Entity::find()
+        .filter(Column::Netuid.eq(i32::from(netuid)))
+        .filter(Column::Block.gte(since))
+        .filter(Column::ConsensusBlock.is_null())
+        .order_by_asc(Column::Block)
+        .order_by_asc(Column::ValidatorHotkey);
+    rows.all(tx).await?.into_iter().map(read).collect()
 }
 
 /// Submissions, newest first.

@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::outbox::Known;
 use super::{
-    end, enqueue, evaluate, files, history, lease, nonce, records, register, respond, submission,
-    voices, webhook, widen,
+    chain, end, enqueue, evaluate, files, history, lease, nonce, records, register, respond,
+    submission, voices, webhook, widen,
 };
 use crate::domain::ids::{DeliveryId, MinerUid, TaskId, ValidatorId, WebhookId};
 use crate::domain::limits::{BATCH_COMMANDS_MAX, WRITER_QUEUE_MAX};
@@ -181,6 +181,7 @@ jobs! {
     unreferenced: Unreferenced(files::Unreferenced) -> Vec<String>, |_: &files::Unreferenced| Key::All;
     voices: PutVoice(PutVoice) -> VoicePut, |c: &PutVoice| Key::Holder(c.voice.id.0);
     voices_gone: DeleteVoice(DeleteVoice) -> bool, |c: &DeleteVoice| Key::Holder(c.id.0);
+    adoptions: Adopt(Adopt) -> Adopted, |_: &Adopt| Key::All;
     submissions: PutSubmission(PutSubmission) -> SubmissionPut, |_: &PutSubmission| Key::All;
     keys: PutKey(KeyRow) -> (), |_: &KeyRow| Key::All;
     revocations: RevokeKey(RevokeKey) -> bool, |_: &RevokeKey| Key::All;
@@ -379,6 +380,7 @@ async fn apply(
     records::close_rounds(tx, &mut batch.rounds).await?;
     records::put_kind_records(tx, &mut batch.kind_records).await?;
     submission::run(tx, &mut batch.submissions).await?;
+    chain::adopt(tx, &mut batch.adoptions).await?;
     webhook::put(tx, &mut batch.webhooks, known).await?;
     webhook::rotate(tx, &mut batch.rotations).await?;
     webhook::know_secret(tx, &mut batch.secrets).await?;

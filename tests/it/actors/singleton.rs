@@ -58,6 +58,8 @@ delegate! {
     put_file(command: PutFile) -> FilePut;
     forget_files(command: ForgetFiles) -> Forgotten;
     unreferenced(sha256: Vec<String>) -> Vec<String>;
+    adopt(command: Adopt) -> Adopted;
+    metagraph(netuid: u16) -> Option<SnapshotRow>;
     put_submission(command: PutSubmission) -> SubmissionPut;
     submissions(page: SubmissionPage) -> Vec<SubmissionRow>;
     put_voice(command: PutVoice) -> VoicePut;

@@ -50,6 +50,12 @@ pub(super) async fn of(store: &SqlStore) -> Dump {
         line::<e::archive::Entity>(&archived)
     });
     dump.table("archive", archived.collect());
+    let snapshots = e::metagraph::Entity::find().all(db).await.unwrap();
+    let snapshots = snapshots.into_iter().map(|mut snapshot| {
+        snapshot.body = zstd::decode_all(snapshot.body.as_slice()).unwrap();
+        line::<e::metagraph::Entity>(&snapshot)
+    });
+    dump.table("metagraph", snapshots.collect());
     dump
 }
 

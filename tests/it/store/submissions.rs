@@ -1,8 +1,11 @@
 //! Weights that validators set on chain: of one block the first vector stands.
 
-use pithead::domain::chain::{Mode, State};
+use std::sync::Arc;
+
+use pithead::domain::chain::{Mode, Settled, Snapshot, State};
 use pithead::domain::ids::{Hotkey, MinerUid};
 use pithead::store::*;
+use serde_json::json;
 
 use super::make::*;
 use super::on_every_store;
@@ -14,6 +17,8 @@ on_every_store!(
     the_first_word_must_say_what_is_submitted,
     submissions_are_listed_newest_first_in_pages,
     a_replayed_word_has_no_effect,
+    a_snapshot_tells_what_became_of_submissions,
+    an_older_snapshot_changes_nothing,
 );
 
 fn vector(weights: &[u16]) -> Option<Vec<(MinerUid, u16)>> {
@@ -150,4 +155,72 @@ async fn a_replayed_word_has_no_effect(store: &dyn Store) {
     let replayed = store.put_submission(replay).await;
     assert!(matches!(replayed, Err(StoreError::Replayed)), "{replayed:?}");
     assert_eq!(all(store).await[0].of.state, State::Calculated);
+}
+
+/// A look at a subnet in which validator `one` set weights last at `last_update`.
+fn look(block: i64, last_step: i64, last_update: i64) -> Adopt {
+    let body = json!({
+        "netuid": 5, "block": block, "tempo": 360, "last_step": last_step,
+        "neurons": [{
+            "uid": 3, "hotkey": hotkey("one"), "stake": 10, "validator_permit": true,
+            "last_update": last_update, "block_at_registration": 1, "incentive": 0,
+        }],
+    });
+    let snapshot = Arc::new(Snapshot::parse(&body).unwrap());
+    let row = SnapshotRow { snapshot, adopted_at: at(9), senders: vec![hotkey("one")] };
+    Adopt { row, nonce: None }
+}
+
+async fn a_snapshot_tells_what_became_of_submissions(store: &dyn Store) {
+    let plain = |block| PutSubmission { mode: Some(Mode::Plain), ..word(block, Told::Sent) };
+    taken(store, plain(100)).await;
+    taken(store, word(150, Told::Sent)).await;
+    taken(store, word(160, Told::Revealed(520))).await;
+    taken(store, plain(600)).await;
+    let elsewhere = PutSubmission { netuid: 6, ..plain(100) };
+    taken(store, elsewhere).await;
+    let adopted = store.adopt(look(700, 460, 600)).await.unwrap();
+    let Adopted::New(told) = adopted else { panic!("{adopted:?}") };
+    let settled = |row: &SubmissionRow| (row.of.block, row.of.state, row.of.settled);
+    let counted = Settled { consensus_block: 460, delay_blocks: 360 };
+    assert_eq!(
+        told.iter().map(settled).collect::<Vec<_>>(),
+        [(100, State::Settled, Some(counted))]
+    );
+    assert_eq!(told[0].updated_at, at(9));
+    // The sealed one has no credit, the opened one has to wait for an epoch after its reveal.
+    let states: Vec<_> = all(store).await.iter().map(|row| (row.of.block, row.of.state)).collect();
+    assert_eq!(
+        states,
+        [
+            (600, State::Submitted),
+            (160, State::Revealed),
+            (150, State::Committed),
+            (100, State::Settled)
+        ]
+    );
+    let adopted = store.adopt(look(1_000, 821, 550)).await.unwrap();
+    let Adopted::New(told) = adopted else { panic!("{adopted:?}") };
+    let states: Vec<_> = told.iter().map(|row| (row.of.block, row.of.state)).collect();
+    assert_eq!(states, [(160, State::Settled), (600, State::Reorged)], "set last at 550");
+    assert_eq!(store.metagraph(5).await.unwrap(), Some(look(1_000, 821, 550).row));
+    assert_eq!(store.metagraph(6).await.unwrap(), None);
+}
+
+async fn an_older_snapshot_changes_nothing(store: &dyn Store) {
+    let plain = PutSubmission { mode: Some(Mode::Plain), ..word(100, Told::Sent) };
+    let newest = look(700, 50, 100);
+    assert_eq!(store.adopt(newest.clone()).await.unwrap(), Adopted::New(vec![]));
+    let (sent, _) = taken(store, plain).await;
+    for block in [650, 700] {
+        assert_eq!(store.adopt(look(block, 460, 100)).await.unwrap(), Adopted::Old);
+    }
+    assert_eq!(all(store).await, [sent]);
+    assert_eq!(store.metagraph(5).await.unwrap(), Some(newest.row));
+    let signed = Adopt { nonce: nonce(3), ..look(800, 50, 100) };
+    store.adopt(signed.clone()).await.unwrap();
+    let replayed = store.adopt(Adopt { row: look(900, 50, 100).row, ..signed }).await;
+    assert!(matches!(replayed, Err(StoreError::Replayed)), "{replayed:?}");
+    // What is older than a month of blocks is forgotten.
+    store.adopt(look(800 + 216_001, 50, 100)).await.unwrap();
 }

@@ -1,8 +1,11 @@
 //! Weights that two validators set at a few blocks: the same ones, others, and words out of order.
 
-use pithead::domain::chain::Mode;
+use std::sync::Arc;
+
+use pithead::domain::chain::{Mode, Snapshot};
 use pithead::domain::ids::MinerUid;
 use pithead::store::*;
+use serde_json::json;
 
 use super::World;
 use crate::store::make::hotkey;
@@ -33,5 +36,26 @@ impl World {
             now: self.now(),
             nonce: self.nonce(),
         }
+    }
+
+    /// What the chain says of the two: sometimes that it forgot what they set.
+    pub(super) fn adopt(&mut self) -> Adopt {
+        let block = 3 + i64::from(self.dice.small(12));
+        let neuron = |(uid, name, last_update): (u16, &str, i64)| {
+            json!({
+                "uid": uid, "hotkey": name, "stake": 1, "validator_permit": true,
+                "last_update": last_update, "block_at_registration": 0, "incentive": 0.5,
+            })
+        };
+        let seen = [("one", self.dice.small(4)), ("two", self.dice.small(4))];
+        let seen = (0..).zip(seen).map(|(uid, (name, at))| (uid, name, i64::from(at)));
+        let neurons: Vec<_> = seen.map(neuron).collect();
+        let body = json!({
+            "netuid": 5, "block": block, "tempo": 2, "last_step": block - 1, "neurons": neurons,
+        });
+        let snapshot = Arc::new(Snapshot::parse(&body).unwrap());
+        let senders = vec![hotkey("one")];
+        let row = SnapshotRow { snapshot, adopted_at: self.now(), senders };
+        Adopt { row, nonce: self.nonce() }
     }
 }

@@ -93,6 +93,7 @@ commands!(
     put_kind_records(PutKindRecords),
     put_file(PutFile),
     forget_files(ForgetFiles),
+    adopt(Adopt),
     put_submission(PutSubmission),
     put_voice(PutVoice),
     delete_voice(DeleteVoice),
@@ -142,6 +143,7 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
     text.push(told(store.usage(days).await));
     let days = ScoreDays { from: 0, to: 99, kind: None };
     text.push(told(store.scores(days).await));
+    text.push(told(store.metagraph(5).await));
     for (validator, before) in [(None, None), (Some(hotkey("one")), Some((4, hotkey("one"))))] {
         let page = SubmissionPage { netuid: 5, validator, before, limit: 4 };
         text.push(told(store.submissions(page).await));

@@ -28,7 +28,10 @@ impl World {
     pub(super) fn command(&mut self) -> Command {
         self.secs += i64::from(self.dice.small(6));
         if self.dice.one_in(30) {
-            return Command::PutSubmission(self.submission());
+            return match self.dice.below(6) {
+                0 => Command::Adopt(self.adopt()),
+                _ => Command::PutSubmission(self.submission()),
+            };
         }
         match self.dice.below(122) {
             0..12 => Command::Enqueue(self.enqueue()),
