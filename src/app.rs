@@ -252,6 +252,7 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
         distributor: actors.distributor.clone(),
         consensus: actors.consensus.clone(),
         stats: actors.stats.clone(),
+        chain: actors.chain.clone(),
         wake: deps.wake.clone(),
         draining: Arc::new(AtomicBool::new(false)),
         stopping: watch::channel(false).0,

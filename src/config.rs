@@ -371,6 +371,7 @@ impl Config {
             return Err(invalid("queue.open_per_client", problem));
         }
         self.blobs.check()?;
+        self.chain.check()?;
         if !DAYS.contains(&self.retention.files_days) {
             let problem = format!("must be {} to {}", DAYS.start(), DAYS.end());
             return Err(invalid("retention.files_days", problem));

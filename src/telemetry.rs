@@ -36,6 +36,8 @@ metrics! {
     BLOB_BYTES_DELETED: describe_counter = "pithead_blob_bytes_deleted_total", "Bytes of blobs deleted since no file named them.";
     EVALUATIONS: describe_counter = "pithead_evaluations_total", "Judgements of responses taken.";
     STATS_WRITES_FAILED: describe_counter = "pithead_stats_writes_failed_total", "Evaluations that could not be written.";
+    CHAIN_BLOCK: describe_gauge = "pithead_chain_block", "Block of the snapshot that is believed.";
+    CHAIN_ADOPTED_AT: describe_gauge = "pithead_chain_adopted_timestamp_seconds", "Since when it is believed, Unix seconds.";
     ACTORS_RESPAWNED: describe_counter = "pithead_actors_respawned_total", "Miner actors that died and were started again.";
     DELIVERIES: describe_counter = "pithead_deliveries_total", "Tries to tell a client something, by outcome: delivered, again, given_up, disabled.";
     STREAMS: describe_gauge = "pithead_streams", "Streams of a task's events that are open.";

@@ -8,11 +8,13 @@
 //!     Distributor ──────────────────────────────────────┘ (open tasks, roster, queue)
 //!        ▲ ended        ▲ scored
 //!     Janitor         Stats              Courier (what the outbox holds, to clients)
+//!                                        ChainSync (what the chain says)
 //! ```
 //! They start in this order: Distributor, ConsensusSupervisor (which spawns miners), Stats, Janitor,
-//! Courier; and stop in the reverse one. A dead miner is re-spawned from its rows. A dead singleton ends the
+//! Courier, ChainSync; and stop in the reverse one. A dead miner is re-spawned from its rows. A dead singleton ends the
 //! process, since its part would silently be missing.
 
+pub mod chain_sync;
 pub mod consensus;
 pub mod courier;
 pub mod directory;
@@ -34,6 +36,7 @@ use crate::domain::kind::KindRegistry;
 use crate::domain::units::{HOUR, Millis};
 use crate::outside::{Blobs, Clock, Wake};
 use crate::store::{Loaded, Store, StoreResult};
+use chain_sync::ChainSync;
 use consensus::ConsensusSupervisor;
 use courier::Courier;
 use directory::Directory;
@@ -147,6 +150,8 @@ pub struct Actors {
     pub janitor: Addr<Janitor>,
     /// What clients are told.
     pub courier: Addr<Courier>,
+    /// What the chain says.
+    pub chain: Addr<ChainSync>,
 }
 
 /// For how long back reports are read at start: validators older than this are silent anyway.
@@ -168,7 +173,9 @@ impl Actors {
         let stats = Stats::new(deps.clone()).start();
         let janitor = Janitor::new(deps.clone(), blobs.clone()).start();
         let courier = Courier::new(deps.clone()).start();
-        Ok(Self { distributor, consensus, stats, janitor, courier })
+        let believed = deps.store.metagraph(deps.config.netuid).await?;
+        let chain = ChainSync::new(deps.clone(), believed).start();
+        Ok(Self { distributor, consensus, stats, janitor, courier, chain })
     }
 
     /// Has what is only in memory written, before a stop.
@@ -189,6 +196,7 @@ impl Actors {
             ("Stats", self.stats.connected()),
             ("Janitor", self.janitor.connected()),
             ("Courier", self.courier.connected()),
+            ("ChainSync", self.chain.connected()),
         ];
         alive.into_iter().find(|(_, alive)| !alive).map(|(name, _)| name)
     }

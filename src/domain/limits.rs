@@ -73,6 +73,8 @@ pub const REPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of the reports that `pithead consensus merge` reads: an hour of 64 validators on the largest
 /// subnets seen, well within the memory of a small machine.
 pub const MERGE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes of a snapshot as it is sent: so many rows of a kilobyte.
+pub const SNAPSHOT_BYTES_MAX: usize = NEURONS_MAX * 1_024;
 /// Rows of a snapshot of the metagraph: sixteen times what subnets have today.
 pub const NEURONS_MAX: usize = 4_096;
 /// Largest number of a block: a million years of them.

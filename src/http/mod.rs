@@ -34,6 +34,7 @@ use actix_web::{App, Error, web};
 use quick_cache::sync::Cache;
 use tokio::sync::watch;
 
+use crate::actors::chain_sync::ChainSync;
 use crate::actors::consensus::ConsensusSupervisor;
 use crate::actors::directory::Directory;
 use crate::actors::distributor::Distributor;
@@ -85,6 +86,8 @@ pub struct Web {
     pub consensus: Addr<ConsensusSupervisor>,
     /// Evaluations to scores.
     pub stats: Addr<Stats>,
+    /// What the chain says.
+    pub chain: Addr<ChainSync>,
     /// Who is to be woken by what.
     pub wake: Wake,
     /// Whether new tasks are refused.

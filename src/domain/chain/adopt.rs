@@ -66,8 +66,13 @@ pub enum Standing {
         /// Stake that must be passed.
         half: u128,
     },
-    /// It is believed from now on.
-    Adopted(Arc<Snapshot>),
+    /// It is to be believed from now on.
+    Adopted {
+        /// What the chain said.
+        snapshot: Arc<Snapshot>,
+        /// Who sent it, by hotkey.
+        senders: Vec<Hotkey>,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -150,9 +155,10 @@ impl Offers {
         let have = rule.stake_of(offer.senders.iter());
         let half = rule.stake_of(rule.trusted.keys()) / 2;
         if have > half {
-            let adopted = offer.snapshot.clone();
+            let snapshot = offer.snapshot.clone();
+            let senders = offer.senders.iter().cloned().collect();
             self.by_block = self.by_block.split_off(&(block + 1));
-            return Ok(Standing::Adopted(adopted));
+            return Ok(Standing::Adopted { snapshot, senders });
         }
         self.forget_oldest(sender);
         Ok(Standing::Waits { have, half })
@@ -202,7 +208,7 @@ mod tests {
 
     fn adopted(standing: Result<Standing, Refused>) -> Option<i64> {
         match standing.unwrap() {
-            Standing::Adopted(snapshot) => Some(snapshot.block),
+            Standing::Adopted { snapshot, .. } => Some(snapshot.block),
             Standing::Waits { .. } => None,
         }
     }
@@ -227,11 +233,12 @@ mod tests {
         let changed_mind = offers.take(&rule(&trusted), &key(0), truth());
         assert_eq!(changed_mind, Err(Refused::Contradicted { block: 1_000 }));
         assert_eq!(adopted(offers.take(&rule(&trusted), &key(1), truth())), None);
-        let Standing::Adopted(believed) = offers.take(&rule(&trusted), &key(2), truth()).unwrap()
+        let Standing::Adopted { snapshot: believed, senders } =
+            offers.take(&rule(&trusted), &key(2), truth()).unwrap()
         else {
             panic!("two thirds agree")
         };
-        assert_eq!(*believed, truth());
+        assert_eq!((&*believed, &senders[..]), (&truth(), &[key(1), key(2)][..]));
     }
 
     #[test]
@@ -296,8 +303,8 @@ mod tests {
                     };
                     let have = of(&|said| said == what);
                     let all: i64 = trusted.values().map(|stake| stake.rao()).sum();
-                    prop_assert_eq!(matches!(standing, Standing::Adopted(_)), have > all / 2);
-                    if matches!(standing, Standing::Adopted(_)) {
+                    prop_assert_eq!(matches!(standing, Standing::Adopted { .. }), have > all / 2);
+                    if matches!(standing, Standing::Adopted { .. }) {
                         break;
                     }
                 } else {

@@ -1,6 +1,7 @@
 //! The route table.
 
 mod any;
+mod chain;
 mod docs;
 mod events;
 mod files;
@@ -137,6 +138,8 @@ pub(super) fn entries() -> Vec<Entry> {
         get "/api/v1/validator/tasks" validators::tasks;
         post "/api/v1/validator/evaluation" validators::evaluate;
         get "/api/v1/validator/{uid}/evaluated_tasks" validators::evaluated;
+        get "/api/v1/chain/metagraph" chain::show;
+        post "/api/v1/chain/metagraph" chain::put;
         get "/api/v1/weights/submissions" submissions::list;
         post "/api/v1/weights/submissions" submissions::put;
         get "/api/v1/kinds" network::kinds;

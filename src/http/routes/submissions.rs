@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::tasks::number;
+use crate::actors::chain_sync::Believed;
 use crate::domain::chain::{Limits, Mode, State, warnings};
 use crate::domain::ids::{BadId, Hotkey, MinerUid};
 use crate::domain::limits::{BLOCK_MAX, CHAIN_ERROR_CHARS_MAX, NEURONS_MAX, PAGE_MAX};
@@ -141,7 +142,7 @@ pub(super) async fn put(
     };
     match web.store.put_submission(command).await? {
         SubmissionPut::Taken(row, changed) => {
-            let mut shown = shown(&web, &row);
+            let mut shown = shown(&web, &row, limits(&web).await?);
             shown["success"] = true.into();
             shown["duplicate"] = (!changed).into();
             Ok(HttpResponse::Ok().json(shown))
@@ -160,10 +161,10 @@ pub(super) async fn put(
     }
 }
 
-fn shown(web: &Web, row: &SubmissionRow) -> Value {
+fn shown(web: &Web, row: &SubmissionRow, limits: Limits) -> Value {
     let (uids, weights): (Vec<_>, Vec<_>) = row.weights.iter().copied().unzip();
     let own = Some(MinerUid(row.validator_uid));
-    let mut told: Vec<String> = warnings(&row.weights, own, limits(web))
+    let mut told: Vec<String> = warnings(&row.weights, own, limits)
         .into_iter()
         .map(|warning| warning.to_string())
         .collect();
@@ -190,9 +191,15 @@ fn shown(web: &Web, row: &SubmissionRow) -> Value {
     })
 }
 
-/// What the subnet asks of a vector.
-fn limits(web: &Web) -> Limits {
-    web.config.chain.limits()
+/// What the subnet asks of a vector: as the chain says where it does, else as configured.
+async fn limits(web: &Web) -> ApiResult<Limits> {
+    let told = web.config.chain.limits();
+    let Some(row) = web.chain.send(Believed).await? else { return Ok(told) };
+    let of_chain = &row.snapshot;
+    Ok(Limits {
+        min_allowed_weights: of_chain.min_allowed_weights.or(told.min_allowed_weights),
+        max_weight_limit: of_chain.max_weight_limit.or(told.max_weight_limit),
+    })
 }
 
 #[derive(Deserialize)]
@@ -210,10 +217,10 @@ pub(super) async fn list(web: Data<Web>, _: AnyCaller, query: Query<List>) -> Ap
     let validator = query.validator.as_deref().map(Hotkey::parse).transpose().map_err(wrong)?;
     let before = query.cursor.as_deref().map(place).transpose()?;
     let page = SubmissionPage { netuid: web.config.netuid, validator, before, limit };
-    let rows = web.store.submissions(page).await?;
+    let (rows, limits) = (web.store.submissions(page).await?, limits(&web).await?);
     let last = rows.last().filter(|_| rows.len() as u64 == limit);
     let cursor = last.map(|row| format!("{}.{}", row.of.block, row.of.validator));
-    let submissions: Vec<_> = rows.iter().map(|row| shown(&web, row)).collect();
+    let submissions: Vec<_> = rows.iter().map(|row| shown(&web, row, limits)).collect();
     Ok(HttpResponse::Ok().json(json!({
         "success": true,
         "count": submissions.len(),

@@ -147,6 +147,8 @@ fn routes() -> Vec<(For, &'static str, String, Option<Value>)> {
         (For::Known, "GET", "/api/v1/validators", None),
         (For::Known, "GET", "/api/v1/validators/nonsense", None),
         (For::Known, "GET", "/api/v1/validators/consensus-stats", None),
+        (For::Known, "GET", "/api/v1/chain/metagraph", None),
+        (For::Validators, "POST", "/api/v1/chain/metagraph", none()),
         (For::Known, "GET", "/api/v1/weights/submissions", None),
         (For::Validators, "POST", "/api/v1/weights/submissions", none()),
         (For::Known, "GET", "/api/v1/kinds", None),

@@ -41,6 +41,7 @@ fn routes() -> Vec<(By, String)> {
             "validator/distribute",
             "validator/evaluation",
             "weights/submissions",
+            "chain/metagraph",
         ],
     ));
     all

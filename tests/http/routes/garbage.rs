@@ -154,6 +154,24 @@ fn takers(open: &str, lease: &str, done: &str, webhook: &str) -> Vec<Taker> {
         &[("task_id", Id), ("validator_uid", Integer)],
         None,
     );
+    let neuron = json!({
+        "uid": 0, "hotkey": "someone", "stake": 1, "validator_permit": true, "last_update": 0,
+        "block_at_registration": 0, "incentive": 0,
+    });
+    take(
+        By::Validator,
+        "/api/v1/chain/metagraph",
+        json!({ "netuid": 49, "block": 100, "tempo": 360, "neurons": [neuron] }),
+        &["netuid", "block", "tempo", "neurons"],
+        &[
+            ("netuid", Integer),
+            ("block", Integer),
+            ("tempo", Integer),
+            ("neurons", Json),
+            ("validator_uid", Integer),
+        ],
+        None,
+    );
     take(
         By::Validator,
         "/api/v1/weights/submissions",

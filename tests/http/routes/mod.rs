@@ -24,6 +24,7 @@
 mod admin_keys;
 mod any;
 mod bodies;
+mod chain;
 mod downloads;
 mod files;
 mod garbage;
