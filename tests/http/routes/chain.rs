@@ -51,15 +51,15 @@ async fn a_snapshot_is_believed_when_more_than_half_of_the_stake_says_it() {
     assert_eq!(believed["neurons"][0]["uid"], 3);
     // From now on the stake of the chain counts: 600 of 1,100 are more than half, and a validator that
     // the chain does not know has none.
-    send(&app, &validator(2), &look(1_100, 715, 0.9)).await.problem(403, "forbidden");
-    assert_eq!(send(&app, &one, &look(1_100, 715, 0.9)).await.ok()["adopted"], true);
-    send(&app, &two, &look(1_100, 715, 0.9)).await.problem(409, "conflict");
-    send(&app, &two, &look(1_050, 715, 0.9)).await.problem(409, "conflict");
+    send(&app, &validator(2), &look(1_100, 715, 0.6)).await.problem(403, "forbidden");
+    assert_eq!(send(&app, &one, &look(1_100, 715, 0.6)).await.ok()["adopted"], true);
+    send(&app, &two, &look(1_100, 715, 0.6)).await.problem(409, "conflict");
+    send(&app, &two, &look(1_050, 715, 0.6)).await.problem(409, "conflict");
     app.restart().await;
     let believed = app.as_client(Call::get(PATH)).await.ok();
     assert_eq!(
         (&believed["block"], &believed["neurons"][0]["incentive"]),
-        (&json!(1_100), &json!(0.9))
+        (&json!(1_100), &json!(0.6))
     );
     app.finish().await;
 }
