@@ -35,7 +35,8 @@ metrics! {
     BLOBS_DELETED: describe_counter = "pithead_blobs_deleted_total", "Blobs deleted since no file named them.";
     BLOB_BYTES_DELETED: describe_counter = "pithead_blob_bytes_deleted_total", "Bytes of blobs deleted since no file named them.";
     EVALUATIONS: describe_counter = "pithead_evaluations_total", "Judgements of responses taken.";
-    STATS_WRITES_FAILED: describe_counter = "pithead_stats_writes_failed_total", "Evaluations that could not be written.";
+    SCORES_PUSHED: describe_counter = "pithead_scores_pushed_total", "Scores of validators' own tasks taken.";
+    STATS_WRITES_FAILED: describe_counter = "pithead_stats_writes_failed_total", "Evaluations and sums of scores that could not be written.";
     ACTORS_RESPAWNED: describe_counter = "pithead_actors_respawned_total", "Miner actors that died and were started again.";
     DELIVERIES: describe_counter = "pithead_deliveries_total", "Tries to tell a client something, by outcome: delivered, again, given_up, disabled.";
     STREAMS: describe_gauge = "pithead_streams", "Streams of a task's events that are open.";

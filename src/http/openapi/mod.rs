@@ -23,6 +23,7 @@ pub(super) mod ops;
 pub(super) mod pull;
 pub(super) mod reports;
 pub(super) mod responses;
+pub(super) mod scores;
 pub(super) mod standing;
 pub(super) mod submit;
 pub(super) mod tasks;

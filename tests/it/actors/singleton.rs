@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pithead::app::{AppError, Server};
 use pithead::domain::ids::{
-    DeliveryId, FileId, Hotkey, RegistrationId, TaskId, ValidatorId, VoiceId, WebhookId,
+    DeliveryId, FileId, Hotkey, MinerUid, RegistrationId, TaskId, ValidatorId, VoiceId, WebhookId,
 };
 use pithead::domain::units::Millis;
 use pithead::outside::Clock;
@@ -96,6 +96,7 @@ delegate! {
     file_is_assigned(file: FileId, holder: Holder) -> bool;
     keys() -> Vec<KeyRow>;
     registration(id: RegistrationId) -> Option<RegistrationRow>;
+    registered(uids: Vec<MinerUid>) -> Vec<RegistrationRow>;
     rounds(up_to: i64, limit: u64) -> Vec<RoundRow>;
     reports_at(validator: &Hotkey, signed_order: i64) -> Vec<ReportRow>;
     webhooks(owner: Option<String>, limit: u64) -> Vec<WebhookRow>;
