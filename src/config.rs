@@ -2,6 +2,7 @@
 //! flags; each later one wins. `config.default.toml` lists every key with its meaning and default.
 
 mod chain;
+mod weights;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -21,6 +22,7 @@ use crate::domain::selection::SelectionPolicy;
 use crate::domain::units::{DAY, ONE, Stake};
 
 pub use chain::ChainConfig;
+pub use weights::{KindWeight, WeightsConfig};
 
 /// Every key with its meaning, unit and default.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -60,6 +62,8 @@ pub struct Config {
     pub hedge: HedgePolicy,
     /// How answers are judged.
     pub evaluation: EvaluationConfig,
+    /// What weights are made of.
+    pub weights: WeightsConfig,
     /// What the subnet asks of weights.
     pub chain: ChainConfig,
     /// How clients are told.
@@ -371,6 +375,7 @@ impl Config {
             return Err(invalid("queue.open_per_client", problem));
         }
         self.blobs.check()?;
+        self.check_weights()?;
         self.chain.check()?;
         if !DAYS.contains(&self.retention.files_days) {
             let problem = format!("must be {} to {}", DAYS.start(), DAYS.end());

@@ -35,7 +35,8 @@ metrics! {
     BLOBS_DELETED: describe_counter = "pithead_blobs_deleted_total", "Blobs deleted since no file named them.";
     BLOB_BYTES_DELETED: describe_counter = "pithead_blob_bytes_deleted_total", "Bytes of blobs deleted since no file named them.";
     EVALUATIONS: describe_counter = "pithead_evaluations_total", "Judgements of responses taken.";
-    STATS_WRITES_FAILED: describe_counter = "pithead_stats_writes_failed_total", "Evaluations that could not be written.";
+    SCORES_PUSHED: describe_counter = "pithead_scores_pushed_total", "Scores of validators' own tasks taken.";
+    STATS_WRITES_FAILED: describe_counter = "pithead_stats_writes_failed_total", "Evaluations and sums of scores that could not be written.";
     CHAIN_BLOCK: describe_gauge = "pithead_chain_block", "Block of the snapshot that is believed.";
     CHAIN_ADOPTED_AT: describe_gauge = "pithead_chain_adopted_timestamp_seconds", "Since when it is believed, Unix seconds.";
     ACTORS_RESPAWNED: describe_counter = "pithead_actors_respawned_total", "Miner actors that died and were started again.";

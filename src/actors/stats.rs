@@ -2,8 +2,11 @@
 //! it, so that none is missing after a crash and none counts twice. It is never in the path of a
 //! task on its way to the miners and back.
 
+mod fold;
+
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 
@@ -13,12 +16,18 @@ use crate::domain::leaderboard::{self, Line, Order};
 use crate::domain::units::Millis;
 use crate::store::{Evaluate, Evaluated, ScoreDays, StoreResult};
 
+pub use fold::SumHours;
+
 /// See the module's docs.
 pub struct Stats {
     deps: Arc<Deps>,
     /// Leaderboards that were made a moment ago.
     boards: HashMap<Board, (Millis, Arc<Vec<Line>>)>,
+    fold: fold::Fold,
 }
+
+/// How often is looked whether an hour is over.
+const FOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// How old a leaderboard may be, in milliseconds.
 const BOARD_MILLIS: i64 = 5_000;
@@ -29,7 +38,7 @@ impl Stats {
     /// Stats on this store.
     #[must_use]
     pub fn new(deps: Arc<Deps>) -> Self {
-        Self { deps, boards: HashMap::new() }
+        Self { deps, boards: HashMap::new(), fold: fold::Fold::default() }
     }
 }
 
@@ -38,6 +47,8 @@ impl Actor for Stats {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(crate::domain::limits::IN_FLIGHT_MAX);
+        ctx.notify(SumHours);
+        ctx.run_interval(FOLD_EVERY, |_, ctx| ctx.notify(SumHours));
     }
 }
 
@@ -51,6 +62,7 @@ impl Handler<TakeEvaluation> for Stats {
 
     fn handle(&mut self, evaluation: TakeEvaluation, _: &mut Self::Context) -> Self::Result {
         let (store, task) = (self.deps.store.clone(), evaluation.0.task);
+        let judged_at = evaluation.0.now;
         let written = async move { store.evaluate(evaluation.0).await };
         Box::pin(written.into_actor(self).map(move |outcome, act, _| {
             match &outcome {
@@ -59,6 +71,7 @@ impl Handler<TakeEvaluation> for Stats {
                     metrics::counter!(crate::telemetry::EVALUATIONS)
                         .increment(u64::from(*recorded));
                     if !scores.is_empty() {
+                        act.fold.scored(judged_at);
                         let scored = scores
                             .iter()
                             .map(|row| (row.registration, row.kind.clone(), row.score));
@@ -67,6 +80,8 @@ impl Handler<TakeEvaluation> for Stats {
                 }
                 Ok(_) => {}
                 Err(error) => {
+                    // The outcome may be unknown.
+                    act.fold.scored(judged_at);
                     metrics::counter!(crate::telemetry::STATS_WRITES_FAILED).increment(1);
                     tracing::warn!(%error, "an evaluation could not be written");
                 }

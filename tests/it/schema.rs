@@ -32,6 +32,7 @@ fn entities() -> Schema {
     entity::<e::idempotency::Entity>(&mut schema);
     entity::<e::metagraph::Entity>(&mut schema);
     entity::<e::miner_kind_record::Entity>(&mut schema);
+    entity::<e::pushed_score::Entity>(&mut schema);
     entity::<e::registration::Entity>(&mut schema);
     entity::<e::replay::Entity>(&mut schema);
     entity::<e::report::Entity>(&mut schema);
@@ -39,6 +40,7 @@ fn entities() -> Schema {
     entity::<e::round::Entity>(&mut schema);
     entity::<e::score::Entity>(&mut schema);
     entity::<e::score_day::Entity>(&mut schema);
+    entity::<e::score_hour::Entity>(&mut schema);
     entity::<e::slot::Entity>(&mut schema);
     entity::<e::submission::Entity>(&mut schema);
     entity::<e::task::Entity>(&mut schema);
@@ -46,7 +48,9 @@ fn entities() -> Schema {
     entity::<e::validator::Entity>(&mut schema);
     entity::<e::verdict::Entity>(&mut schema);
     entity::<e::voice::Entity>(&mut schema);
+    entity::<e::voice_day::Entity>(&mut schema);
     entity::<e::webhook::Entity>(&mut schema);
+    entity::<e::work_day::Entity>(&mut schema);
     schema
 }
 

@@ -12,6 +12,7 @@ mod ops;
 mod pull;
 mod reports;
 mod responses;
+mod scores;
 mod standing;
 mod submissions;
 mod submit;
@@ -138,6 +139,7 @@ pub(super) fn entries() -> Vec<Entry> {
         get "/api/v1/validator/tasks" validators::tasks;
         post "/api/v1/validator/evaluation" validators::evaluate;
         get "/api/v1/validator/{uid}/evaluated_tasks" validators::evaluated;
+        post "/api/v1/scores" scores::push;
         get "/api/v1/chain/metagraph" chain::show;
         post "/api/v1/chain/metagraph" chain::put;
         get "/api/v1/weights/submissions" submissions::list;

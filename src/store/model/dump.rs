@@ -126,6 +126,7 @@ impl Tables {
         self.dump_submissions(&mut dump);
         self.dump_metagraphs(&mut dump);
         self.dump_history(&mut dump);
+        self.dump_ledger(&mut dump);
         dump
     }
 

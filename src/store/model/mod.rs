@@ -11,6 +11,7 @@ mod evaluate;
 mod files;
 mod history;
 mod lease;
+mod ledger;
 mod reads;
 mod records;
 mod submission;
@@ -53,6 +54,10 @@ struct Tables {
     metagraphs: BTreeMap<(u16, i64), SnapshotRow>,
     submissions: BTreeMap<(u16, i64, Hotkey), SubmissionRow>,
     score_days: BTreeMap<(RegistrationId, String, i64), ScoreSum>,
+    pushed_scores: BTreeMap<ledger::PushedKey, ledger::Pushed>,
+    score_hours: BTreeMap<(i64, RegistrationId, String, Option<ValidatorId>), ScoreSum>,
+    voice_days: BTreeMap<(RegistrationId, String, i64, ValidatorId), ScoreSum>,
+    work_days: BTreeMap<(RegistrationId, String, i64), ledger::Work>,
     archive: BTreeMap<TaskId, ArchivedTask>,
     usage: BTreeMap<(String, i64, String), UsageCounts>,
     webhooks: BTreeMap<WebhookId, WebhookRow>,
@@ -181,6 +186,13 @@ impl Store for ModelStore {
         self.command().put_kind_records(command);
         Ok(())
     }
+    async fn put_scores(&self, mut command: PutScores) -> StoreResult<Vec<ScorePut>> {
+        self.once(command.nonce.take(), |tables| tables.put_scores(&command))
+    }
+    async fn put_hour(&self, command: PutHour) -> StoreResult<()> {
+        self.command().put_hour(command);
+        Ok(())
+    }
     async fn put_file(&self, mut command: PutFile) -> StoreResult<FilePut> {
         self.once(command.nonce.take(), |tables| tables.put_file(command))
     }
@@ -285,6 +297,21 @@ impl Store for ModelStore {
     async fn scores(&self, days: ScoreDays) -> StoreResult<ScoreSums> {
         Ok(self.tables().scores_of(&days))
     }
+    async fn summed_hour(&self) -> StoreResult<Option<i64>> {
+        Ok(self.tables().summed_hour())
+    }
+    async fn hour_of_scores(&self, hours: ScoreHours) -> StoreResult<Option<PutHour>> {
+        Ok(self.tables().hour_of_scores(hours))
+    }
+    async fn score_hours(&self, hours: ScoreHours) -> StoreResult<Vec<ScoreBucket>> {
+        Ok(self.tables().score_hours(hours))
+    }
+    async fn score_days(&self, to_day: i64) -> StoreResult<Vec<ScoreBucket>> {
+        Ok(self.tables().score_days(to_day))
+    }
+    async fn work(&self, from_day: i64, to_day: i64) -> StoreResult<Vec<WorkSum>> {
+        Ok(self.tables().work(from_day, to_day))
+    }
     async fn usage(&self, days: UsageDays) -> StoreResult<Vec<UsageRow>> {
         Ok(self.tables().usage_of(&days))
     }
@@ -317,6 +344,9 @@ impl Store for ModelStore {
     }
     async fn registration(&self, id: RegistrationId) -> StoreResult<Option<RegistrationRow>> {
         Ok(self.tables().registrations.get(&id).map(|known| known.row.clone()))
+    }
+    async fn registered(&self, uids: Vec<MinerUid>) -> StoreResult<Vec<RegistrationRow>> {
+        Ok(self.tables().registered(&uids))
     }
     async fn rounds(&self, up_to: i64, limit: u64) -> StoreResult<Vec<RoundRow>> {
         Ok(self.tables().rounds(up_to, limit))

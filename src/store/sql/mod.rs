@@ -14,6 +14,7 @@ mod files;
 mod history;
 mod idempotency;
 mod lease;
+mod ledger;
 mod left;
 mod nonce;
 mod outbox;
@@ -220,9 +221,15 @@ impl Store for SqlStore {
         self.commit(command).await
     }
     async fn put_kind_records(&self, command: PutKindRecords) -> StoreResult<()> {
-        if command.0.is_empty() {
+        if command.rows.is_empty() && command.work.is_empty() {
             return Ok(());
         }
+        self.commit(command).await
+    }
+    async fn put_scores(&self, command: PutScores) -> StoreResult<Vec<ScorePut>> {
+        self.commit(command).await
+    }
+    async fn put_hour(&self, command: PutHour) -> StoreResult<()> {
         self.commit(command).await
     }
     async fn put_file(&self, command: PutFile) -> StoreResult<FilePut> {
@@ -344,6 +351,21 @@ impl Store for SqlStore {
     async fn scores(&self, days: ScoreDays) -> StoreResult<ScoreSums> {
         history::scores(&self.readers, days).await
     }
+    async fn summed_hour(&self) -> StoreResult<Option<i64>> {
+        ledger::summed_hour(&self.readers).await
+    }
+    async fn hour_of_scores(&self, hours: ScoreHours) -> StoreResult<Option<PutHour>> {
+        ledger::hour_of_scores(&self.readers, hours).await
+    }
+    async fn score_hours(&self, hours: ScoreHours) -> StoreResult<Vec<ScoreBucket>> {
+        ledger::score_hours(&self.readers, hours).await
+    }
+    async fn score_days(&self, to_day: i64) -> StoreResult<Vec<ScoreBucket>> {
+        ledger::score_days(&self.readers, to_day).await
+    }
+    async fn work(&self, from_day: i64, to_day: i64) -> StoreResult<Vec<WorkSum>> {
+        ledger::work(&self.readers, from_day, to_day).await
+    }
     async fn usage(&self, days: UsageDays) -> StoreResult<Vec<UsageRow>> {
         usage::read(&self.readers, days).await
     }
@@ -378,6 +400,9 @@ impl Store for SqlStore {
     async fn registration(&self, id: RegistrationId) -> StoreResult<Option<RegistrationRow>> {
         let found = row::one(&self.readers, e::registration::Entity::find_by_id(id.0)).await?;
         found.map(row::registration).transpose()
+    }
+    async fn registered(&self, uids: Vec<MinerUid>) -> StoreResult<Vec<RegistrationRow>> {
+        ledger::registered(&self.readers, uids).await
     }
     async fn rounds(&self, up_to: i64, limit: u64) -> StoreResult<Vec<RoundRow>> {
         reads::rounds(&self.readers, up_to, limit).await

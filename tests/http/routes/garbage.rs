@@ -2,16 +2,15 @@
 //! field, nothing is written to any table, and what is right is taken afterwards: so each refusal
 //! was for what was wrong. What one route says of one value in particular is in the other modules.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+mod scene;
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use sqlx::{ConnectOptions, Row, SqliteConnection};
 
-use crate::support::{
-    Call, Part, Peer, TEXT, TestApp, Who, miner, served_with, status, token, validator,
-};
+use crate::support::{Call, Part, TEXT, miner, served_with, status, token};
 use crate::walks::task::audio;
+use scene::{Scene, difference};
 
 /// What a field may hold.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -103,7 +102,7 @@ fn submits() -> Vec<Taker> {
     ]
 }
 
-fn takers(open: &str, lease: &str, done: &str, webhook: &str) -> Vec<Taker> {
+fn takers(open: &str, lease: &str, done: &str, webhook: &str, now: i64) -> Vec<Taker> {
     let mut all = submits();
     let mut take = |by, pattern: &'static str, good, needs, fields, file| {
         let id = if pattern.contains("/webhooks/") { webhook } else { open };
@@ -204,6 +203,11 @@ fn takers(open: &str, lease: &str, done: &str, webhook: &str) -> Vec<Taker> {
         &[("task_id", Id), ("validator_uid", Integer), ("evaluation_data", Json)],
         None,
     );
+    let hotkey = miner(0).hotkey();
+    let score =
+        json!({ "kind": "tts", "uid": 0, "hotkey": hotkey, "score": 0.5, "scored_at": now });
+    let fields = &[("validator_uid", Integer), ("scores", Json)];
+    take(By::Validator, "/api/v1/scores", json!({ "scores": [score] }), &["scores"], fields, None);
     let of_task = json!({ "task_id": open, "miner_uid": 0 });
     let fields = &[("task_id", Id), ("miner_uid", Integer)];
     let needs = &["task_id", "file"];
@@ -269,107 +273,14 @@ fn takers(open: &str, lease: &str, done: &str, webhook: &str) -> Vec<Taker> {
     all
 }
 
-/// A server with a task that a miner works on, one that is done, and both at rest.
-struct Scene {
-    app: TestApp,
-    miner: Peer,
-    validator: Peer,
-    open: String,
-    done: String,
-    lease: Value,
-    webhook: String,
-}
-
-impl Scene {
-    async fn new() -> Self {
-        let (miner, validator) = (miner(0), validator(0));
-        let app = TestApp::start().await;
-        app.report(&[&miner]).await;
-        let done = app.submit_tts(&[("redundancy", "1")]).await;
-        let lease = app.one_lease(&miner).await;
-        app.answer(&miner, &lease).await.ok();
-        app.until(&done, "done").await;
-        let open = app.submit_tts(&[("redundancy", "1")]).await;
-        let lease = app.one_lease(&miner).await;
-        // Made when they are first asked for.
-        for who in [Who::Bearer(&app.client), Who::Bearer(&app.admin), validator.who()] {
-            app.send(who, Call::get("/api/v1/webhooks/callback-secret")).await.ok();
-        }
-        let webhook = json!({ "url": "https://receiver.invalid/", "events": "task.expired" });
-        let made = app.as_client(Call::post("/api/v1/webhooks").json(&webhook)).await.is(201);
-        let webhook = made["id"].as_str().unwrap().to_owned();
-        Self { app, miner, validator, open, done, lease, webhook }
-    }
-
-    fn who(&self, by: By) -> Who<'_> {
-        match by {
-            By::Client => Who::Bearer(&self.app.client),
-            By::Admin => Who::Bearer(&self.app.admin),
-            By::Miner => self.miner.who(),
-            By::Validator => self.validator.who(),
-        }
-    }
-
-    async fn post(&self, taker: &Taker, body: &Value) -> crate::support::Answer {
-        self.app.send(self.who(taker.by), Call::post(&taker.path).json(body)).await
-    }
-
-    /// All rows of all tables as text, but for the nonces, of which a refused request may burn one.
-    async fn rows(&self) -> BTreeMap<String, Vec<String>> {
-        let file = self.app.folder().join("pithead.db");
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).read_only(true);
-        let mut db: SqliteConnection = options.connect().await.unwrap();
-        let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'replay'";
-        let mut dump = BTreeMap::new();
-        for table in sqlx::query(tables).fetch_all(&mut db).await.unwrap() {
-            let table: String = table.get(0);
-            let columns = format!("SELECT name FROM pragma_table_info('{table}')");
-            let columns =
-                sqlx::query(sqlx::AssertSqlSafe(columns)).fetch_all(&mut db).await.unwrap();
-            let cells: Vec<_> =
-                columns.iter().map(|c| format!("quote(\"{}\")", c.get::<String, _>(0))).collect();
-            let rows = format!("SELECT {} FROM \"{table}\" ORDER BY 1", cells.join(" || ' ' || "));
-            let rows = sqlx::query(sqlx::AssertSqlSafe(rows)).fetch_all(&mut db).await.unwrap();
-            dump.insert(table, rows.iter().map(|row| row.get(0)).collect());
-        }
-        dump
-    }
-
-    /// The rows once nothing moves any more: what was written last may have more to follow.
-    async fn rows_at_rest(&self) -> BTreeMap<String, Vec<String>> {
-        let mut last = self.rows().await;
-        for _ in 0..20 {
-            tokio::time::sleep(Duration::from_millis(700)).await;
-            let now = self.rows().await;
-            if now == last {
-                return now;
-            }
-            last = now;
-        }
-        panic!("the tables do not come to rest");
-    }
-}
-
-fn difference(
-    before: &BTreeMap<String, Vec<String>>,
-    after: &BTreeMap<String, Vec<String>>,
-) -> String {
-    let mut told = String::new();
-    for (table, rows) in after {
-        let (was, is): (BTreeSet<_>, BTreeSet<_>) =
-            (before[table].iter().collect(), rows.iter().collect());
-        for row in was.symmetric_difference(&is) {
-            told += &format!("{table}: {row}\n");
-        }
-    }
-    told
-}
-
 /// The routes of the server's table with this method.
 #[tokio::test]
 async fn every_wrong_field_of_every_route_is_named_and_no_row_changes() {
     let scene = Scene::new().await;
-    let takers = takers(&scene.open, token(&scene.lease), &scene.done, &scene.webhook);
+    let takers = {
+        let now = scene.app.clock.now().0;
+        takers(&scene.open, token(&scene.lease), &scene.done, &scene.webhook, now)
+    };
     let covered: BTreeSet<_> = takers.iter().map(|taker| taker.pattern.to_owned()).collect();
     assert_eq!(covered, served_with("POST"), "every route that takes a body, and no other");
     let before = scene.rows_at_rest().await;

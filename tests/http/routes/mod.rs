@@ -34,6 +34,7 @@ mod miners;
 mod names;
 mod openai;
 mod ops;
+mod scores;
 mod submissions;
 mod tasks;
 mod transcription;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pithead::app::{AppError, Server};
 use pithead::domain::ids::{
-    DeliveryId, FileId, Hotkey, RegistrationId, TaskId, ValidatorId, VoiceId, WebhookId,
+    DeliveryId, FileId, Hotkey, MinerUid, RegistrationId, TaskId, ValidatorId, VoiceId, WebhookId,
 };
 use pithead::domain::units::Millis;
 use pithead::outside::Clock;
@@ -55,6 +55,8 @@ delegate! {
     put_report(command: PutReport) -> ();
     close_round(command: CloseRound) -> ();
     put_kind_records(command: PutKindRecords) -> ();
+    put_scores(command: PutScores) -> Vec<ScorePut>;
+    put_hour(command: PutHour) -> ();
     put_file(command: PutFile) -> FilePut;
     forget_files(command: ForgetFiles) -> Forgotten;
     unreferenced(sha256: Vec<String>) -> Vec<String>;
@@ -88,11 +90,17 @@ delegate! {
     evaluated_by(validator: ValidatorId, limit: u64) -> Vec<EvaluationRow>;
     evaluations(task: TaskId) -> Vec<EvaluationRow>;
     scores(days: ScoreDays) -> ScoreSums;
+    summed_hour() -> Option<i64>;
+    hour_of_scores(hours: ScoreHours) -> Option<PutHour>;
+    score_hours(hours: ScoreHours) -> Vec<ScoreBucket>;
+    score_days(to_day: i64) -> Vec<ScoreBucket>;
+    work(from_day: i64, to_day: i64) -> Vec<WorkSum>;
     usage(days: UsageDays) -> Vec<UsageRow>;
     file(id: FileId) -> Option<FileRow>;
     file_is_assigned(file: FileId, holder: Holder) -> bool;
     keys() -> Vec<KeyRow>;
     registration(id: RegistrationId) -> Option<RegistrationRow>;
+    registered(uids: Vec<MinerUid>) -> Vec<RegistrationRow>;
     rounds(up_to: i64, limit: u64) -> Vec<RoundRow>;
     reports_at(validator: &Hotkey, signed_order: i64) -> Vec<ReportRow>;
     webhooks(owner: Option<String>, limit: u64) -> Vec<WebhookRow>;

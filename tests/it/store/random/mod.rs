@@ -3,10 +3,11 @@
 //! advancing times.
 
 mod chain;
+mod ledger;
 mod telling;
 mod world;
 
-use pithead::domain::ids::{DeliveryId, WebhookId};
+use pithead::domain::ids::{DeliveryId, MinerUid, WebhookId};
 use pithead::domain::task::TaskState;
 use pithead::domain::units::Millis;
 use pithead::store::model::ModelStore;
@@ -91,6 +92,8 @@ commands!(
     register(Register),
     put_report(PutReport),
     put_kind_records(PutKindRecords),
+    put_scores(PutScores),
+    put_hour(PutHour),
     put_file(PutFile),
     forget_files(ForgetFiles),
     adopt(Adopt),
@@ -141,6 +144,12 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
     }
     let days = UsageDays { owner: None, from: 0, to: 99, limit: 3 };
     text.push(told(store.usage(days).await));
+    text.push(told(store.score_hours(ScoreHours { from: 0, to: 999 }).await));
+    text.push(told(store.registered((0..3).map(MinerUid).collect()).await));
+    text.push(told(store.summed_hour().await));
+    text.push(told(store.hour_of_scores(ScoreHours { from: 0, to: 999 }).await));
+    text.push(told(store.score_days(99).await));
+    text.push(told(store.work(0, 99).await));
     let days = ScoreDays { from: 0, to: 99, kind: None };
     text.push(told(store.scores(days).await));
     text.push(told(store.metagraph(5).await));

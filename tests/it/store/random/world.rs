@@ -4,7 +4,7 @@
 use pithead::domain::ids::{LeaseToken, MinerUid, TaskId};
 use pithead::domain::lease::{LeasePolicy, LossReason};
 use pithead::domain::task::{SlotState, TaskState};
-use pithead::domain::units::Millis;
+use pithead::domain::units::{DAY, Millis};
 use pithead::store::*;
 
 use super::super::make::*;
@@ -33,7 +33,7 @@ impl World {
                 _ => Command::PutSubmission(self.submission()),
             };
         }
-        match self.dice.below(122) {
+        match self.dice.below(132) {
             0..12 => Command::Enqueue(self.enqueue()),
             12..31 => Command::Assign(self.assign()),
             31..32 => Command::Widen(self.widen()),
@@ -48,6 +48,7 @@ impl World {
             86..92 => Command::Register(self.register()),
             92..100 => self.record(),
             100..107 => self.telling(),
+            122..132 => self.ledger(),
             _ => self.of_files(),
         }
     }
@@ -361,7 +362,9 @@ impl World {
                     let kind = format!("kind{}", self.dice.below(2));
                     kind_record(u128::from(self.dice.small(4)), &kind, self.secs)
                 });
-                Command::PutKindRecords(PutKindRecords(rows.collect()))
+                let rows = rows.collect();
+                let work = (0..self.dice.small(4)).map(|_| self.work()).collect();
+                Command::PutKindRecords(PutKindRecords { rows, work })
             }
             9 => Command::Archive(Archive {
                 ended_before: self.now().plus(-100_000),
@@ -376,6 +379,9 @@ impl World {
                     idempotency: old,
                     reports: old,
                     deliveries: old,
+                    scores: self.now().plus(-400_000),
+                    hours: self.now().plus(-3_600_000),
+                    days: old.plus(-DAY),
                 })
             }
         }
