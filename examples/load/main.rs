@@ -5,7 +5,7 @@
 //!
 //! Other runs, each alone: `--life` (a task from its submit to its approval), `--history 1000000`
 //! (the same beside so many ended tasks), `--hostile` (one client against the others), `--balance`,
-//! `--audio`, `--dead` (of miners), `--scale` (sizes).
+//! `--audio`, `--weights`, `--dead` (of miners), `--scale` (sizes).
 //!
 //! The server runs in a process of its own (this program, started again); the load generator shares
 //! its cores. Every task is checked to have been completed exactly once.
@@ -24,6 +24,7 @@ mod rows;
 mod scale;
 mod server;
 mod statuses;
+mod weights;
 mod wire;
 
 use std::error::Error;
@@ -80,6 +81,9 @@ pub(crate) struct Args {
     /// Measure instead what `POST /v1/audio/transcriptions` adds to the miner's own time.
     #[arg(long)]
     audio: bool,
+    /// Measure instead what the weights cost to compute.
+    #[arg(long)]
+    weights: bool,
     /// Measure instead how soon the tasks of dead miners are back in the queue.
     #[arg(long)]
     dead: bool,
@@ -126,6 +130,9 @@ async fn measure(args: Args) -> Result<(), Box<dyn Error>> {
     }
     if args.audio {
         return audio::measure(&args).await;
+    }
+    if args.weights {
+        return weights::measure(&args);
     }
     if args.dead {
         return dead::measure(&args).await;
