@@ -1,6 +1,8 @@
 //! The configuration: one struct tree. Defaults, then the file, then `PITHEAD_*` variables, then
 //! flags; each later one wins. `config.default.toml` lists every key with its meaning and default.
 
+mod weights;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,8 @@ use crate::domain::limits;
 use crate::domain::redundancy::HedgePolicy;
 use crate::domain::selection::SelectionPolicy;
 use crate::domain::units::{DAY, ONE, Stake};
+
+pub use weights::{KindWeight, WeightsConfig};
 
 /// Every key with its meaning, unit and default.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -56,6 +60,8 @@ pub struct Config {
     pub hedge: HedgePolicy,
     /// How answers are judged.
     pub evaluation: EvaluationConfig,
+    /// What weights are made of.
+    pub weights: WeightsConfig,
     /// How clients are told.
     pub webhooks: WebhooksConfig,
     /// Kinds of tasks beside the six built-in ones, or in their place.
@@ -365,6 +371,7 @@ impl Config {
             return Err(invalid("queue.open_per_client", problem));
         }
         self.blobs.check()?;
+        self.check_weights()?;
         if !DAYS.contains(&self.retention.files_days) {
             let problem = format!("must be {} to {}", DAYS.start(), DAYS.end());
             return Err(invalid("retention.files_days", problem));

@@ -14,6 +14,7 @@ mod m20261121_000007_files_and_voices;
 mod m20261121_000008_redundancy;
 mod m20261121_000009_history;
 mod m20261121_000010_done_order;
+mod m20261121_000011_ledger;
 
 /// All migrations, in order.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000008_redundancy::Migration),
             Box::new(m20261121_000009_history::Migration),
             Box::new(m20261121_000010_done_order::Migration),
+            Box::new(m20261121_000011_ledger::Migration),
         ]
     }
 }

@@ -74,6 +74,9 @@ pub struct TaskKind {
     /// Share of this kind in rewards, in millionths.
     #[serde(default = "default_weight")]
     pub weight_millionths: i64,
+    /// Whether weights spread its scores around their mean by a sigmoid.
+    #[serde(default)]
+    pub sigmoid: bool,
 }
 
 fn default_redundancy() -> u16 {
@@ -181,6 +184,7 @@ fn kind(name: &str, input: Input, output_keys: &[&str]) -> TaskKind {
         deadline_secs: default_deadline_secs(),
         run_secs: default_run_secs(),
         weight_millionths: default_weight(),
+        sigmoid: false,
     }
 }
 

@@ -105,9 +105,11 @@ WHERE t.state = 'approved' AND (
 -- name: records_are_not_short_of_rows
 -- 5: a miner's counters hold at least what its rows say. Rows may have been forgotten since.
 SELECT r.id FROM registration r
+LEFT JOIN (SELECT registration_id, COUNT(*) AS scores FROM score GROUP BY registration_id) x
+  ON x.registration_id = r.id
 WHERE r.answered < (SELECT COUNT(*) FROM slot s
     WHERE s.holder = r.id AND s.holder_kind = 'miner' AND s.state = 'answered')
-  OR r.scored < (SELECT COUNT(*) FROM score x WHERE x.registration_id = r.id)
+  OR r.scored < x.scores
 
 -- name: deliveries_have_their_endpoint_or_url
 -- Whoever is deleted takes what waits for him with him.

@@ -11,6 +11,7 @@ pub mod command;
 pub mod file;
 pub mod history;
 mod judge;
+pub mod ledger;
 pub mod model;
 pub mod read;
 pub mod round;
@@ -28,6 +29,7 @@ pub use history::{
     Archive, Archived, ArchivedTask, ScoreDays, ScoreSum, ScoreSums, UsageCounts, UsageDays,
     UsageRow,
 };
+pub use ledger::*;
 pub use read::*;
 pub use round::*;
 pub use row::*;
@@ -172,6 +174,14 @@ pub trait Store: Send + Sync + 'static {
     async fn evaluations(&self, task: TaskId) -> StoreResult<Vec<EvaluationRow>>;
     /// Scores by miner, summed over days.
     async fn scores(&self, days: ScoreDays) -> StoreResult<ScoreSums>;
+    /// Scores by hour, ordered by miner, kind, voice and hour.
+    async fn score_hours(&self, hours: ScoreHours) -> StoreResult<Vec<ScoreBucket>>;
+    /// Scores of all days before this one, ordered by miner, kind, voice and day. Days since the Unix
+    /// epoch, in UTC.
+    async fn score_days(&self, to_day: i64) -> StoreResult<Vec<ScoreBucket>>;
+    /// Work of the days from one to another, without the latter, ordered by miner and kind. Days
+    /// since the Unix epoch, in UTC.
+    async fn work(&self, from_day: i64, to_day: i64) -> StoreResult<Vec<WorkSum>>;
     /// What clients had done, by day, newest first.
     async fn usage(&self, days: UsageDays) -> StoreResult<Vec<UsageRow>>;
     /// One file.

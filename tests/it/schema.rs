@@ -31,6 +31,7 @@ fn entities() -> Schema {
     entity::<e::file::Entity>(&mut schema);
     entity::<e::idempotency::Entity>(&mut schema);
     entity::<e::miner_kind_record::Entity>(&mut schema);
+    entity::<e::pushed_score::Entity>(&mut schema);
     entity::<e::registration::Entity>(&mut schema);
     entity::<e::replay::Entity>(&mut schema);
     entity::<e::report::Entity>(&mut schema);
@@ -38,13 +39,16 @@ fn entities() -> Schema {
     entity::<e::round::Entity>(&mut schema);
     entity::<e::score::Entity>(&mut schema);
     entity::<e::score_day::Entity>(&mut schema);
+    entity::<e::score_hour::Entity>(&mut schema);
     entity::<e::slot::Entity>(&mut schema);
     entity::<e::task::Entity>(&mut schema);
     entity::<e::usage_day::Entity>(&mut schema);
     entity::<e::validator::Entity>(&mut schema);
     entity::<e::verdict::Entity>(&mut schema);
     entity::<e::voice::Entity>(&mut schema);
+    entity::<e::voice_day::Entity>(&mut schema);
     entity::<e::webhook::Entity>(&mut schema);
+    entity::<e::work_day::Entity>(&mut schema);
     schema
 }
 

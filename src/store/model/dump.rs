@@ -124,6 +124,7 @@ impl Tables {
         dump.table("callback_secret", secrets.collect());
         self.dump_records(&mut dump);
         self.dump_history(&mut dump);
+        self.dump_ledger(&mut dump);
         dump
     }
 

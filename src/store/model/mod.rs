@@ -10,6 +10,7 @@ mod evaluate;
 mod files;
 mod history;
 mod lease;
+mod ledger;
 mod reads;
 mod records;
 mod webhook;
@@ -49,6 +50,10 @@ struct Tables {
     evaluations: BTreeMap<(TaskId, u16, ValidatorId), EvaluationRow>,
     scores: BTreeMap<(TaskId, u16), ScoreRow>,
     score_days: BTreeMap<(RegistrationId, String, i64), ScoreSum>,
+    pushed_scores: BTreeMap<ledger::PushedKey, ledger::Pushed>,
+    score_hours: BTreeMap<(i64, RegistrationId, String, Option<ValidatorId>), ScoreSum>,
+    voice_days: BTreeMap<(RegistrationId, String, i64, ValidatorId), ScoreSum>,
+    work_days: BTreeMap<(RegistrationId, String, i64), ledger::Work>,
     archive: BTreeMap<TaskId, ArchivedTask>,
     usage: BTreeMap<(String, i64, String), UsageCounts>,
     webhooks: BTreeMap<WebhookId, WebhookRow>,
@@ -274,6 +279,15 @@ impl Store for ModelStore {
     }
     async fn scores(&self, days: ScoreDays) -> StoreResult<ScoreSums> {
         Ok(self.tables().scores_of(&days))
+    }
+    async fn score_hours(&self, hours: ScoreHours) -> StoreResult<Vec<ScoreBucket>> {
+        Ok(self.tables().score_hours(hours))
+    }
+    async fn score_days(&self, to_day: i64) -> StoreResult<Vec<ScoreBucket>> {
+        Ok(self.tables().score_days(to_day))
+    }
+    async fn work(&self, from_day: i64, to_day: i64) -> StoreResult<Vec<WorkSum>> {
+        Ok(self.tables().work(from_day, to_day))
     }
     async fn usage(&self, days: UsageDays) -> StoreResult<Vec<UsageRow>> {
         Ok(self.tables().usage_of(&days))

@@ -13,6 +13,7 @@ mod files;
 mod history;
 mod idempotency;
 mod lease;
+mod ledger;
 mod left;
 mod nonce;
 mod outbox;
@@ -335,6 +336,15 @@ impl Store for SqlStore {
     }
     async fn scores(&self, days: ScoreDays) -> StoreResult<ScoreSums> {
         history::scores(&self.readers, days).await
+    }
+    async fn score_hours(&self, hours: ScoreHours) -> StoreResult<Vec<ScoreBucket>> {
+        ledger::score_hours(&self.readers, hours).await
+    }
+    async fn score_days(&self, to_day: i64) -> StoreResult<Vec<ScoreBucket>> {
+        ledger::score_days(&self.readers, to_day).await
+    }
+    async fn work(&self, from_day: i64, to_day: i64) -> StoreResult<Vec<WorkSum>> {
+        ledger::work(&self.readers, from_day, to_day).await
     }
     async fn usage(&self, days: UsageDays) -> StoreResult<Vec<UsageRow>> {
         usage::read(&self.readers, days).await

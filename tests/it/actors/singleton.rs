@@ -84,6 +84,9 @@ delegate! {
     evaluated_by(validator: ValidatorId, limit: u64) -> Vec<EvaluationRow>;
     evaluations(task: TaskId) -> Vec<EvaluationRow>;
     scores(days: ScoreDays) -> ScoreSums;
+    score_hours(hours: ScoreHours) -> Vec<ScoreBucket>;
+    score_days(to_day: i64) -> Vec<ScoreBucket>;
+    work(from_day: i64, to_day: i64) -> Vec<WorkSum>;
     usage(days: UsageDays) -> Vec<UsageRow>;
     file(id: FileId) -> Option<FileRow>;
     file_is_assigned(file: FileId, holder: Holder) -> bool;

@@ -23,6 +23,10 @@ pub(super) async fn of(store: &SqlStore) -> Dump {
     table::<e::evaluation::Entity>(&mut dump, db).await;
     table::<e::score::Entity>(&mut dump, db).await;
     table::<e::score_day::Entity>(&mut dump, db).await;
+    table::<e::pushed_score::Entity>(&mut dump, db).await;
+    table::<e::score_hour::Entity>(&mut dump, db).await;
+    table::<e::voice_day::Entity>(&mut dump, db).await;
+    table::<e::work_day::Entity>(&mut dump, db).await;
     table::<e::usage_day::Entity>(&mut dump, db).await;
     table::<e::file::Entity>(&mut dump, db).await;
     table::<e::voice::Entity>(&mut dump, db).await;

@@ -138,6 +138,9 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
     }
     let days = UsageDays { owner: None, from: 0, to: 99, limit: 3 };
     text.push(told(store.usage(days).await));
+    text.push(told(store.score_hours(ScoreHours { from: 0, to: 99 }).await));
+    text.push(told(store.score_days(99).await));
+    text.push(told(store.work(0, 99).await));
     let days = ScoreDays { from: 0, to: 99, kind: None };
     text.push(told(store.scores(days).await));
     for (owner, after, limit) in
