@@ -24,8 +24,8 @@
 //! assert!(LANE_PARALLEL < OWNER_PARALLEL && OWNER_PARALLEL < DELIVERIES_PARALLEL);
 //! // A delivery is given up before its row is forgotten.
 //! assert!(pithead::domain::webhook::PAUSES_MILLIS.iter().sum::<i64>() * 2 < DELIVERIES_KEPT_MILLIS);
-//! // One SQLite statement binds at most 32,766 values; the widest row has 24.
-//! assert!(BATCH_ROWS_MAX * 24 < 32_766);
+//! // One SQLite statement binds at most 32,766 values; the widest row has 30.
+//! assert!(BATCH_ROWS_MAX * 30 < 32_766);
 //! ```
 
 use std::num::NonZeroU32;

@@ -53,10 +53,8 @@ pub struct PutRecords {
 /// See [`super::Store::forget_records`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ForgetRecords {
-    /// Runs made, and periods ended, before this moment go.
+    /// Runs made, and periods ended, before this moment go; the newest run stays, however old.
     pub before: Millis,
-    /// The newest run stays, however old.
-    pub rows_max: u64,
 }
 
 /// What the chain made of a weight; nothing while nobody told.

@@ -31,6 +31,8 @@ fn entities() -> Schema {
     entity::<e::file::Entity>(&mut schema);
     entity::<e::idempotency::Entity>(&mut schema);
     entity::<e::miner_kind_record::Entity>(&mut schema);
+    entity::<e::miner_performance_kind::Entity>(&mut schema);
+    entity::<e::miner_performance_stats::Entity>(&mut schema);
     entity::<e::pushed_score::Entity>(&mut schema);
     entity::<e::registration::Entity>(&mut schema);
     entity::<e::replay::Entity>(&mut schema);
@@ -48,6 +50,7 @@ fn entities() -> Schema {
     entity::<e::voice::Entity>(&mut schema);
     entity::<e::voice_day::Entity>(&mut schema);
     entity::<e::webhook::Entity>(&mut schema);
+    entity::<e::weight_run::Entity>(&mut schema);
     entity::<e::work_day::Entity>(&mut schema);
     schema
 }
@@ -78,6 +81,7 @@ fn kind_of(column: &ColumnType) -> &'static str {
         ColumnType::String(_) | ColumnType::Text => "text",
         ColumnType::Integer => "int",
         ColumnType::BigInteger => "big",
+        ColumnType::Double => "real",
         ColumnType::Boolean => "bool",
         ColumnType::VarBinary(_) | ColumnType::Binary(_) | ColumnType::Blob => "bytes",
         ColumnType::Json | ColumnType::JsonBinary => "json",
@@ -94,6 +98,7 @@ fn kind_in(declared: &str) -> &'static str {
         "text" | "varchar" | "character varying" => "text",
         "integer" => "int",
         "bigint" => "big",
+        "double" | "double precision" => "real",
         "boolean" => "bool",
         "blob" | "bytea" => "bytes",
         "json" | "json_text" => "json",
