@@ -35,7 +35,11 @@ metrics! {
     BLOBS_DELETED: describe_counter = "pithead_blobs_deleted_total", "Blobs deleted since no file named them.";
     BLOB_BYTES_DELETED: describe_counter = "pithead_blob_bytes_deleted_total", "Bytes of blobs deleted since no file named them.";
     EVALUATIONS: describe_counter = "pithead_evaluations_total", "Judgements of responses taken.";
-    STATS_WRITES_FAILED: describe_counter = "pithead_stats_writes_failed_total", "Evaluations that could not be written.";
+    STATS_WRITES_FAILED: describe_counter = "pithead_stats_writes_failed_total", "Evaluations, sums and weights that could not be written.";
+    WEIGHTS_RUNS: describe_counter = "pithead_weights_runs_total", "Calculations of the current weights that were kept.";
+    WEIGHTS_RECORDS: describe_counter = "pithead_weights_records_total", "Records of miners by period that were written.";
+    WEIGHTS_RUN_SECONDS: describe_histogram = "pithead_weights_run_seconds", "Time that the weights of an hour took, records included.";
+    WEIGHTS_WRITE_SECONDS: describe_histogram = "pithead_weights_write_seconds", "Time of one write of weights, its wait for the writer included.";
     ACTORS_RESPAWNED: describe_counter = "pithead_actors_respawned_total", "Miner actors that died and were started again.";
     DELIVERIES: describe_counter = "pithead_deliveries_total", "Tries to tell a client something, by outcome: delivered, again, given_up, disabled.";
     STREAMS: describe_gauge = "pithead_streams", "Streams of a task's events that are open.";

@@ -83,6 +83,10 @@ pub const WEIGHT_SCORES_MAX: usize = WEIGHT_MINERS_MAX * 16;
 /// Bytes that `pithead weights compute` reads: so many values at a hundred bytes, with room for
 /// spaces.
 pub const WEIGHTS_BYTES_MAX: u64 = 128 * 1024 * 1024;
+/// An hour's scores are summed so long after its end: those of its last moment are written by then.
+pub const FOLD_AFTER_MILLIS: i64 = MINUTE;
+/// Weights that could not be made are tried again after this time.
+pub const RUN_AGAIN_MILLIS: i64 = 10 * SECOND;
 /// Reports per minute and validator.
 pub const REPORTS_PER_MINUTE: u32 = 120;
 /// Tasks per minute and client.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
 
 use super::task::text_enum;
-use super::units::{DAY, Millis};
+use super::units::{DAY, HOUR, Millis};
 
 text_enum! {
     /// How long a period is.
@@ -26,6 +26,12 @@ const END_OF_TIME: Option<NaiveDate> = NaiveDate::from_ymd_opt(9999, 12, 31);
 #[must_use]
 pub const fn day_of(moment: Millis) -> i64 {
     moment.0.div_euclid(DAY)
+}
+
+/// The hour of a moment, since the Unix epoch, in UTC.
+#[must_use]
+pub const fn hour_of(moment: Millis) -> i64 {
+    moment.0.div_euclid(HOUR)
 }
 
 /// The moment at which a day begins.

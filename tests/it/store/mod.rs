@@ -23,6 +23,7 @@ mod register;
 mod respond;
 mod sweep;
 mod telling;
+mod weights;
 mod widen;
 
 use pithead::store::Store;

@@ -27,7 +27,7 @@ type Lease = (LeaseToken, Holder);
 impl World {
     pub(super) fn command(&mut self) -> Command {
         self.secs += i64::from(self.dice.small(6));
-        match self.dice.below(122) {
+        match self.dice.below(130) {
             0..12 => Command::Enqueue(self.enqueue()),
             12..31 => Command::Assign(self.assign()),
             31..32 => Command::Widen(self.widen()),
@@ -42,7 +42,8 @@ impl World {
             86..92 => Command::Register(self.register()),
             92..100 => self.record(),
             100..107 => self.telling(),
-            _ => self.of_files(),
+            107..122 => self.of_files(),
+            _ => self.weighing(),
         }
     }
 
