@@ -16,6 +16,7 @@
 //! ```
 
 mod bucket;
+mod explain;
 mod input;
 mod number;
 mod offline;
@@ -29,6 +30,7 @@ mod transform;
 mod value;
 
 pub use bucket::{Bucket, Given, Standing, Standings, Voice, standings};
+pub use explain::{Explained, Step};
 pub use input::{Miner, TaskValue, WeightedKind};
 pub use offline::{OfflineError, offline};
 pub use performance::{KindPerformance, Performance, PeriodInput, performances};

@@ -27,7 +27,7 @@ type Lease = (LeaseToken, Holder);
 impl World {
     pub(super) fn command(&mut self) -> Command {
         self.secs += i64::from(self.dice.small(6));
-        match self.dice.below(130) {
+        match self.dice.below(136) {
             0..12 => Command::Enqueue(self.enqueue()),
             12..31 => Command::Assign(self.assign()),
             31..32 => Command::Widen(self.widen()),
@@ -38,11 +38,11 @@ impl World {
             62..69 => Command::Release(self.release()),
             69..71 => Command::Cancel(self.cancel()),
             71..78 => Command::Sweep(self.sweep()),
-            78..86 => Command::Evaluate(self.evaluate()),
-            86..92 => Command::Register(self.register()),
-            92..100 => self.record(),
-            100..107 => self.telling(),
-            107..122 => self.of_files(),
+            78..92 => Command::Evaluate(self.evaluate()),
+            92..98 => Command::Register(self.register()),
+            98..106 => self.record(),
+            106..113 => self.telling(),
+            113..128 => self.of_files(),
             _ => self.weighing(),
         }
     }
