@@ -437,6 +437,7 @@ mod tests {
         assert_eq!(config.queue.open_per_client, limits::OPEN_PER_CLIENT_MAX);
         assert_eq!(config.sweep_millis, limits::SWEEP_MILLIS as u64);
         assert_eq!(config.retention.files_days, limits::FILES_DAYS);
+        assert_eq!(config.weights.retention_days, limits::WEIGHTS_DAYS);
     }
 
     #[test]

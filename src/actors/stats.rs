@@ -2,6 +2,7 @@
 //! it, so that none is missing after a crash and none counts twice. It is never in the path of a
 //! task on its way to the miners and back.
 
+mod fold;
 mod periods;
 mod runs;
 
@@ -17,13 +18,19 @@ use crate::domain::leaderboard::{self, Line, Order};
 use crate::domain::units::Millis;
 use crate::store::{Evaluate, Evaluated, ScoreDays, StoreResult};
 
+pub use fold::SumHours;
+
 /// See the module's docs.
 pub struct Stats {
     deps: Arc<Deps>,
     /// Leaderboards that were made a moment ago.
     boards: HashMap<Board, (Millis, Arc<Vec<Line>>)>,
+    fold: fold::Fold,
     runs: runs::Runs,
 }
+
+/// How often is looked whether an hour is over.
+const FOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// How old a leaderboard may be, in milliseconds.
 const BOARD_MILLIS: i64 = 5_000;
@@ -34,15 +41,9 @@ impl Stats {
     /// Stats on this store.
     #[must_use]
     pub fn new(deps: Arc<Deps>) -> Self {
-        Self { deps, boards: HashMap::new(), runs: runs::Runs::default() }
+        let (fold, runs) = (fold::Fold::default(), runs::Runs::default());
+        Self { deps, boards: HashMap::new(), fold, runs }
     }
-}
-
-impl Stats {
-    fn summed_up_to(&self) -> Option<i64> {
-        Some(i64::MAX)
-    }
-    fn sum(&mut self, _: &mut Context<Self>) {}
 }
 
 impl Actor for Stats {
@@ -50,6 +51,8 @@ impl Actor for Stats {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(crate::domain::limits::IN_FLIGHT_MAX);
+        ctx.notify(SumHours);
+        ctx.run_interval(FOLD_EVERY, |_, ctx| ctx.notify(SumHours));
         let every = Duration::from_millis(self.deps.config.sweep_millis);
         ctx.run_interval(every, Self::look);
     }
@@ -65,6 +68,7 @@ impl Handler<TakeEvaluation> for Stats {
 
     fn handle(&mut self, evaluation: TakeEvaluation, _: &mut Self::Context) -> Self::Result {
         let (store, task) = (self.deps.store.clone(), evaluation.0.task);
+        let judged_at = evaluation.0.now;
         let written = async move { store.evaluate(evaluation.0).await };
         Box::pin(written.into_actor(self).map(move |outcome, act, _| {
             match &outcome {
@@ -73,6 +77,7 @@ impl Handler<TakeEvaluation> for Stats {
                     metrics::counter!(crate::telemetry::EVALUATIONS)
                         .increment(u64::from(*recorded));
                     if !scores.is_empty() {
+                        act.fold.scored(judged_at);
                         let scored = scores
                             .iter()
                             .map(|row| (row.registration, row.kind.clone(), row.score));
@@ -81,6 +86,8 @@ impl Handler<TakeEvaluation> for Stats {
                 }
                 Ok(_) => {}
                 Err(error) => {
+                    // The outcome may be unknown.
+                    act.fold.scored(judged_at);
                     metrics::counter!(crate::telemetry::STATS_WRITES_FAILED).increment(1);
                     tracing::warn!(%error, "an evaluation could not be written");
                 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Config, ConfigError, invalid};
 use crate::domain::limits::{NAME_CHARS_MAX, WEIGHT_KINDS_MAX};
-use crate::domain::units::ONE;
+use crate::domain::units::{HOUR, ONE};
 use crate::domain::weights::{PolicyName, WeightedKind};
 
 /// What weights are made of.
@@ -42,12 +42,31 @@ pub struct KindWeight {
     pub sigmoid: bool,
 }
 
+/// Days that sums by hour may stay: no month would be whole with fewer, nor outlive its days.
+const DAYS: std::ops::RangeInclusive<u32> = 1..=400;
+
 fn whole() -> i64 {
     ONE
 }
 
 impl WeightsConfig {
+    /// How many hours of sums stay.
+    #[must_use]
+    pub fn retention_hours(&self) -> i64 {
+        i64::from(self.retention_days) * 24
+    }
+
+    /// How long pushed scores stay, in milliseconds.
+    #[must_use]
+    pub fn retention_millis(&self) -> i64 {
+        self.retention_hours() * HOUR
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if !DAYS.contains(&self.retention_days) {
+            let problem = format!("must be {} to {}", DAYS.start(), DAYS.end());
+            return Err(invalid("weights.retention_days", problem));
+        }
         if self.window_days == 0 || self.window_days > self.retention_days {
             let problem = "must be 1 to `weights.retention_days`";
             return Err(invalid("weights.window_days", problem));

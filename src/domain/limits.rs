@@ -85,6 +85,16 @@ pub const WEIGHT_SCORES_MAX: usize = WEIGHT_MINERS_MAX * 16;
 pub const WEIGHTS_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// An hour's scores are summed so long after its end: those of its last moment are written by then.
 pub const FOLD_AFTER_MILLIS: i64 = MINUTE;
+/// Hours that are summed at one look, so that a database without sums gets them bit by bit.
+pub const FOLD_HOURS_MAX: u64 = 100;
+/// Days that pushed scores and sums by hour stay, where the configuration says nothing else: a month.
+pub const WEIGHTS_DAYS: u32 = 30;
+/// Single scores stay so much longer than the sums by hour that are made of them.
+pub const SCORES_LONGER_MILLIS: i64 = DAY;
+/// How long sums by day stay: a year and a month.
+pub const DAYS_KEPT_MILLIS: i64 = 400 * DAY;
+/// Scores that one request pushes at most: a subnet of 256 miners at four kinds.
+pub const PUSHED_SCORES_MAX: usize = 1_000;
 /// Weights that could not be made are tried again after this time.
 pub const RUN_AGAIN_MILLIS: i64 = 10 * SECOND;
 /// Reports per minute and validator.

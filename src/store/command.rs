@@ -482,16 +482,3 @@ pub struct PutReport {
     /// Of a signed request.
     pub nonce: Option<Nonce>,
 }
-
-/// See [`super::Store::prune`]: rows older than these moments go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Prune {
-    /// Nonces.
-    pub nonces: Millis,
-    /// Idempotency keys.
-    pub idempotency: Millis,
-    /// Reports, and the rounds that refer to them.
-    pub reports: Millis,
-    /// Deliveries with which nothing is left to do.
-    pub deliveries: Millis,
-}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EvaluationRow, ResponseRow, TaskRecord};
 use crate::domain::ids::{RegistrationId, TaskId};
-use crate::domain::units::Millis;
+use crate::domain::units::{DAY, Millis};
 
 /// See [`super::Store::archive`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,3 +106,26 @@ pub(super) fn first_id_at(moment: Millis) -> TaskId {
     let millis = u128::try_from(moment.0.max(0)).unwrap_or(0) & 0xffff_ffff_ffff;
     TaskId(uuid::Uuid::from_u128(millis << 80))
 }
+
+/// See [`super::Store::prune`]: rows older than these moments go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prune {
+    /// Nonces.
+    pub nonces: Millis,
+    /// Idempotency keys.
+    pub idempotency: Millis,
+    /// Reports, and the rounds that refer to them.
+    pub reports: Millis,
+    /// Deliveries with which nothing is left to do.
+    pub deliveries: Millis,
+    /// Single scores of our own evaluations, which were summed long before.
+    pub scores: Millis,
+    /// Pushed scores, and sums by hour.
+    pub hours: Millis,
+    /// Sums by day of pushed scores and of work.
+    pub days: Millis,
+}
+
+/// The oldest rows of a table that one pruning takes: so long from the first one. A database that
+/// begins to forget, or to keep less, does it bit by bit.
+pub(super) const PRUNED_MILLIS: i64 = DAY;

@@ -27,7 +27,7 @@ use async_trait::async_trait;
 pub use command::*;
 pub use file::*;
 pub use history::{
-    Archive, Archived, ArchivedTask, ScoreDays, ScoreSum, ScoreSums, UsageCounts, UsageDays,
+    Archive, Archived, ArchivedTask, Prune, ScoreDays, ScoreSum, ScoreSums, UsageCounts, UsageDays,
     UsageRow,
 };
 pub use ledger::*;
@@ -105,7 +105,13 @@ pub trait Store: Send + Sync + 'static {
     async fn put_report(&self, command: PutReport) -> StoreResult<()>;
     /// Writes what a round ended with.
     async fn close_round(&self, command: CloseRound) -> StoreResult<()>;
-    /// Writes how miners are at kinds of work; of a miner and kind the last one stands.
+    /// Takes scores that a validator gave for tasks of its own; what became of each. Only new ones
+    /// are added to the sums.
+    async fn put_scores(&self, command: PutScores) -> StoreResult<Vec<ScorePut>>;
+    /// Writes the sums of our own scores of an hour, in place of those that stood for it.
+    async fn put_hour(&self, command: PutHour) -> StoreResult<()>;
+    /// Writes how miners are at kinds of work, and adds to what they did by day; of a miner and kind
+    /// the last record stands.
     async fn put_kind_records(&self, command: PutKindRecords) -> StoreResult<()>;
     /// Writes down a file whose blob is durable.
     async fn put_file(&self, command: PutFile) -> StoreResult<FilePut>;
@@ -135,8 +141,8 @@ pub trait Store: Send + Sync + 'static {
     async fn note_delivery(&self, command: NoteDelivery) -> StoreResult<bool>;
     /// Has a delivery tried again from the beginning; whether there is such a delivery.
     async fn redeliver(&self, id: DeliveryId, now: Millis) -> StoreResult<bool>;
-    /// Forgets nonces, idempotency keys, reports, rounds and deliveries past their time; how many rows
-    /// went.
+    /// Forgets nonces, idempotency keys, reports, rounds, deliveries, scores and sums past their time;
+    /// how many rows went.
     async fn prune(&self, before: Prune) -> StoreResult<u64>;
     /// Moves tasks that ended long ago into the archive, and forgets the oldest there, oldest first.
     /// Writes nothing when there is none.
@@ -184,6 +190,10 @@ pub trait Store: Send + Sync + 'static {
     async fn evaluations(&self, task: TaskId) -> StoreResult<Vec<EvaluationRow>>;
     /// Scores by miner, summed over days.
     async fn scores(&self, days: ScoreDays) -> StoreResult<ScoreSums>;
+    /// The newest hour with sums of our own scores.
+    async fn summed_hour(&self) -> StoreResult<Option<i64>>;
+    /// The oldest of these hours in which we scored, summed.
+    async fn hour_of_scores(&self, hours: ScoreHours) -> StoreResult<Option<PutHour>>;
     /// Scores by hour, ordered by miner, kind, voice and hour.
     async fn score_hours(&self, hours: ScoreHours) -> StoreResult<Vec<ScoreBucket>>;
     /// Scores of all days before this one, ordered by miner, kind, voice and day. Days since the Unix

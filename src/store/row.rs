@@ -117,10 +117,12 @@ pub struct KindRecordRow {
 
 /// See [`super::Store::put_kind_records`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PutKindRecords(
+pub struct PutKindRecords {
     /// Records that changed.
-    pub Vec<KindRecordRow>,
-);
+    pub rows: Vec<KindRecordRow>,
+    /// What is to be added by day.
+    pub work: Vec<super::WorkDay>,
+}
 
 /// A file's row.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -88,7 +88,7 @@ impl Distributor {
             LossReason::OfferExpired | LossReason::RunExpired if self.excused(lost, now) => {}
             LossReason::OfferExpired => {
                 self.unfetched(miner, now);
-                self.note(miner, kind, |record| record.failed(now));
+                self.failed(miner, kind, now);
             }
             LossReason::RunExpired => self.note(miner, kind, |record| record.failed(now)),
             LossReason::Busy => {
@@ -97,7 +97,7 @@ impl Distributor {
             }
             LossReason::Unsupported | LossReason::Failed | LossReason::Impossible => {
                 self.heard(miner, now);
-                self.note(miner, kind, |record| record.failed(now));
+                self.failed(miner, kind, now);
             }
         }
     }
@@ -134,10 +134,11 @@ impl Handler<Answered> for Distributor {
         self.free_place(token, holder);
         if let Some(miner) = holder.miner() {
             self.roster.change(miner, |c| c.record.answered += 1);
-            self.heard(miner, self.deps.clock.now());
+            let now = self.deps.clock.now();
+            self.heard(miner, now);
             if let Some(kind) = self.kind_of(token) {
                 self.records.paces.note(kind, elapsed_millis);
-                self.note(miner, kind, |record| record.answered(Some(elapsed_millis)));
+                self.completed(miner, kind, elapsed_millis, now);
             }
         }
         if let Some(slot) = self.slot_mut(token) {

@@ -2,8 +2,7 @@
 //! None of it is in the path of a task: a lost half minute of statistics is made good by the next
 //! outcomes.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -15,9 +14,12 @@ use crate::domain::ids::{LeaseToken, MinerUid, RegistrationId, TaskId};
 use crate::domain::kind::{KindIndex, KindRegistry};
 use crate::domain::limits::{OBSERVED_MILLIS, RECORDS_MILLIS, RESTING_MAX};
 use crate::domain::miner::{KindRecord, KindRecords, Paces, observation};
+use crate::domain::period::day_of;
 use crate::domain::selection::Candidate;
 use crate::domain::units::{Millis, Score};
-use crate::store::{Holder, KindRecordRow, PutKindRecords, Store, StoreResult};
+use crate::store::{
+    Holder, KindRecordRow, PutKindRecords, Store, StoreError, StoreResult, WorkDay,
+};
 
 /// How often is looked whether something is to be written or told.
 const TICK: Duration = Duration::from_secs(1);
@@ -26,12 +28,24 @@ const ROWS_MAX: usize = 512;
 /// Ended tasks whose kinds are remembered.
 const ENDED_MAX: usize = 1_024;
 
+/// Who worked at what on which day.
+type WorkKey = (RegistrationId, KindIndex, i64);
+
+/// Leases that ended by the miner's own doing.
+#[derive(Debug, Clone, Copy, Default)]
+struct Work {
+    attempted: i64,
+    completed: i64,
+}
+
 /// Everything about records but the records of miners in the roster.
 pub(super) struct Records {
     pub(super) paces: Paces,
     /// Of miners that are not in the roster now.
     resting: HashMap<RegistrationId, KindRecords>,
     unwritten: HashSet<(RegistrationId, KindIndex)>,
+    /// Work that is yet to be added by day.
+    work: BTreeMap<WorkKey, Work>,
     written_at: Millis,
     /// Of whom the consensus may have to hear.
     untold: HashSet<RegistrationId>,
@@ -74,12 +88,19 @@ impl Records {
             untold: HashSet::new(),
             resting,
             unwritten: HashSet::new(),
+            work: BTreeMap::new(),
             written_at: now,
             told: HashMap::new(),
             told_at: now,
             gone: BTreeSet::new(),
             ended: VecDeque::with_capacity(ENDED_MAX),
         }
+    }
+
+    fn add_work(&mut self, key: WorkKey, more: Work) {
+        let work = self.work.entry(key).or_default();
+        work.attempted += more.attempted;
+        work.completed += more.completed;
     }
 
     /// A task ended.
@@ -100,7 +121,8 @@ impl Distributor {
             if due(act.records.told_at, OBSERVED_MILLIS) {
                 act.tell(now);
             }
-            if due(act.records.written_at, RECORDS_MILLIS) && !act.records.unwritten.is_empty() {
+            let idle = act.records.unwritten.is_empty() && act.records.work.is_empty();
+            if due(act.records.written_at, RECORDS_MILLIS) && !idle {
                 ctx.spawn(act.write_records(now).map(|_, _, _| ()));
             }
         });
@@ -117,6 +139,28 @@ impl Distributor {
             self.records.unwritten.insert((miner, kind));
             self.records.untold.insert(miner);
         }
+    }
+
+    /// A miner answered a lease.
+    pub(super) fn completed(
+        &mut self,
+        miner: RegistrationId,
+        kind: KindIndex,
+        millis: i64,
+        now: Millis,
+    ) {
+        self.note(miner, kind, |record| record.answered(Some(millis)));
+        self.worked(miner, kind, Work { attempted: 1, completed: 1 }, now);
+    }
+
+    /// A miner lost a lease by its own doing.
+    pub(super) fn failed(&mut self, miner: RegistrationId, kind: KindIndex, now: Millis) {
+        self.note(miner, kind, |record| record.failed(now));
+        self.worked(miner, kind, Work { attempted: 1, completed: 0 }, now);
+    }
+
+    fn worked(&mut self, miner: RegistrationId, kind: KindIndex, more: Work, now: Millis) {
+        self.records.add_work((miner, kind, day_of(now)), more);
     }
 
     /// A miner spoke to us.
@@ -226,20 +270,45 @@ impl Distributor {
             Some(KindRecordRow { registration, kind, body, updated_at: now })
         };
         let rows: Vec<_> = unwritten.iter().filter_map(row).collect();
-        let store: Arc<dyn Store> = self.deps.store.clone();
-        let written = async move {
-            for rows in rows.chunks(ROWS_MAX) {
-                store.put_kind_records(PutKindRecords(rows.to_vec())).await?;
-            }
-            Ok(())
-        };
+        let work: Vec<_> = std::mem::take(&mut self.records.work).into_iter().collect();
+        let (store, kinds) = (self.deps.store.clone(), self.deps.kinds.clone());
+        let written = async move { write(&*store, &kinds, &rows, &work).await };
         written.into_actor(self).map(move |outcome, act, _| {
-            if let Err(error) = &outcome {
-                tracing::warn!(%error, "miners' records could not be written; trying again");
-                act.records.unwritten.extend(unwritten);
-            }
-            outcome
+            let Err((error, left)) = outcome else { return Ok(()) };
+            tracing::warn!(%error, "miners' records could not be written; trying again");
+            act.records.unwritten.extend(unwritten);
+            left.into_iter().for_each(|(key, work)| act.records.add_work(key, work));
+            Err(error)
         })
+    }
+}
+
+/// Writes records, and work beside them; when that fails, what is left of the work.
+async fn write(
+    store: &dyn Store,
+    kinds: &KindRegistry,
+    rows: &[KindRecordRow],
+    work: &[(WorkKey, Work)],
+) -> Result<(), (StoreError, Vec<(WorkKey, Work)>)> {
+    let day = |((registration, kind, day), of): &(WorkKey, Work)| {
+        let (kind, Work { attempted, completed }) = (kinds.get(*kind)?.name.clone(), *of);
+        Some(WorkDay { registration: *registration, kind, day: *day, attempted, completed })
+    };
+    let (mut rows, mut left) = (rows.chunks(ROWS_MAX), work);
+    loop {
+        let (now, later) = left.split_at(left.len().min(ROWS_MAX));
+        let rows = rows.next().unwrap_or_default().to_vec();
+        if rows.is_empty() && now.is_empty() {
+            return Ok(());
+        }
+        let work = now.iter().filter_map(day).collect();
+        if let Err(error) = store.put_kind_records(PutKindRecords { rows, work }).await {
+            // What may have been added is not added again: a little too few is seen by nobody, twice
+            // as many would be.
+            let unknown = matches!(error, StoreError::Unknown(_));
+            return Err((error, if unknown { later } else { left }.to_vec()));
+        }
+        left = later;
     }
 }
 

@@ -138,11 +138,16 @@ async fn run_once(deps: &Deps, now: Millis, prune: bool) -> StoreResult<Swept> {
     let policy = deps.config.lease;
     let swept = deps.store.sweep(Sweep { now, policy, rows_max: limits::SWEEP_ROWS_MAX }).await?;
     if prune {
+        let kept = deps.config.weights.retention_millis();
         let before = Prune {
             nonces: now.plus(-limits::NONCE_MEMORY_MILLIS),
             idempotency: now.plus(-limits::IDEMPOTENCY_MILLIS),
             reports: now.plus(-REPORTS_MILLIS),
             deliveries: now.plus(-limits::DELIVERIES_KEPT_MILLIS),
+            // What is as old and not summed yet would be too old for its sums.
+            scores: now.plus(-kept - limits::SCORES_LONGER_MILLIS),
+            hours: now.plus(-kept),
+            days: now.plus(-limits::DAYS_KEPT_MILLIS),
         };
         let gone = deps.store.prune(before).await?;
         tracing::debug!(gone, "old rows were forgotten");

@@ -24,13 +24,7 @@ struct Span {
 /// Makes what is left to make.
 pub(super) async fn make(work: &mut Work) -> StoreResult<()> {
     if work.made.is_empty() {
-        let days = i64::from(work.deps.config.weights.retention_days);
-        let oldest = Millis((work.to - days * 24) * HOUR);
-        work.made = Period::ALL.iter().map(|&period| (period, period.days(oldest).0)).collect();
-        let newest = work.deps.store.newest_periods().await?;
-        work.made.extend(newest.into_iter().map(|(period, start)| (period, day_of(start))));
-        // All time has no next one: it is made anew.
-        work.made.insert(Period::AllTime, i64::MIN);
+        work.made = left(work).await?;
     }
     for &period in Period::ALL {
         match period {
@@ -41,6 +35,23 @@ pub(super) async fn make(work: &mut Work) -> StoreResult<()> {
         }
     }
     Ok(())
+}
+
+/// What the records that stand leave to make: each type from its newest period on, or from the oldest
+/// scores.
+async fn left(work: &Work) -> StoreResult<Made> {
+    let newest = work.deps.store.newest_periods().await?;
+    let mut oldest = work.to - work.deps.config.weights.retention_hours();
+    if newest.is_empty() {
+        let all = work.deps.store.score_hours(ScoreHours { from: oldest, to: work.to }).await?;
+        oldest = all.iter().map(|row| row.hour).min().unwrap_or(work.to - 1);
+    }
+    let oldest = Millis(oldest * HOUR);
+    let mut made: Made = Period::ALL.iter().map(|&of| (of, of.days(oldest).0)).collect();
+    made.extend(newest.into_iter().map(|(period, start)| (period, day_of(start))));
+    // All time has no next one: it is made anew.
+    made.insert(Period::AllTime, i64::MIN);
+    Ok(made)
 }
 
 /// Every period of a type from the oldest that may still change to the running one.
@@ -81,7 +92,7 @@ async fn all_time(work: &mut Work) -> StoreResult<()> {
 /// only; of days before that, and of all time, there are the sums by day.
 async fn scores(work: &Work, span: &Span) -> StoreResult<Vec<ScoreBucket>> {
     let store = &work.deps.store;
-    let kept = work.to - i64::from(work.deps.config.weights.retention_days) * 24;
+    let kept = work.to - work.deps.config.weights.retention_hours();
     let split = match span.period {
         Period::AllTime => span.end,
         Period::Daily | Period::Weekly | Period::Monthly => {

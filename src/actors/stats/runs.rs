@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 
-use super::{Stats, periods};
+use super::{Stats, SumHours, periods};
 use crate::actors::Deps;
 use crate::domain::ids::{RegistrationId, RunId};
 use crate::domain::limits::{FOLD_AFTER_MILLIS, RUN_AGAIN_MILLIS};
@@ -25,6 +25,7 @@ pub(super) struct Runs {
     /// The hour up to which they are made; unknown before the first run.
     done: Option<i64>,
     running: bool,
+    summing: bool,
     /// Not before this moment: the last try failed.
     again_at: Millis,
     /// Of the periods.
@@ -54,7 +55,7 @@ impl Stats {
         if runs.running || runs.done.is_some_and(|done| done >= to) || now < runs.again_at {
             return;
         }
-        if self.summed_up_to().is_none_or(|summed| summed < to) {
+        if !self.fold.is_up_to(to) {
             self.sum(ctx);
             return;
         }
@@ -87,6 +88,23 @@ impl Stats {
     }
 }
 
+impl Stats {
+    /// Has what is over summed at once, instead of at the next look of the fold.
+    fn sum(&mut self, ctx: &mut Context<Self>) {
+        if self.runs.summing {
+            return;
+        }
+        self.runs.summing = true;
+        let sum = ctx.address().send(SumHours);
+        ctx.spawn(sum.into_actor(self).map(|outcome, act, _| {
+            act.runs.summing = false;
+            if !matches!(outcome, Ok(Ok(_))) {
+                act.runs.again_at = act.deps.clock.now().plus(RUN_AGAIN_MILLIS);
+            }
+        }));
+    }
+}
+
 impl Runs {
     fn warn_of(&mut self, took: Duration, held: Duration, deps: &Deps) {
         let most = Duration::from_millis(deps.config.weights.performance_impact_threshold_millis);
@@ -108,8 +126,8 @@ impl Work {
         self.window().await?;
         periods::make(self).await?;
         if forget {
-            let days = i64::from(self.deps.config.weights.retention_days);
-            let before = Millis((self.to - days * 24) * HOUR);
+            let kept = self.deps.config.weights.retention_hours();
+            let before = Millis((self.to - kept) * HOUR);
             self.deps.store.forget_records(ForgetRecords { before }).await?;
         }
         Ok(())

@@ -1,14 +1,20 @@
 //! The ledger's sums.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use uuid::Uuid;
 
 use super::dump::{Dump, line};
 use super::{Cell, Tables};
 use crate::domain::ids::{RegistrationId, ValidatorId};
-use crate::domain::units::{Millis, Score};
-use crate::store::{ScoreBucket, ScoreHours, ScoreSum, WorkSum};
+use crate::domain::period::{day_of, hour_of};
+use crate::domain::units::{DAY, HOUR, Millis, Score};
+use crate::store::history::PRUNED_MILLIS;
+use crate::store::{
+    HourSum, Prune, PushedScore, PutHour, PutScores, ScoreBucket, ScoreHours, ScorePut, ScoreSum,
+    WorkDay, WorkSum,
+};
 
 /// Who scored whose work of which kind, and when.
 pub(super) type PushedKey = (ValidatorId, RegistrationId, String, Millis);
@@ -25,6 +31,81 @@ pub(super) struct Pushed {
 pub(super) type Work = (i64, i64);
 
 impl Tables {
+    /// Of the scores under one key the first stands; only that one is added to the sums.
+    pub(super) fn put_scores(&mut self, command: &PutScores) -> Vec<ScorePut> {
+        let voice = command.validator;
+        let put = |score: &PushedScore| {
+            let (registration, kind, at) = (score.registration, &score.kind, score.scored_at);
+            let fresh = match self.pushed_scores.entry((voice, registration, kind.clone(), at)) {
+                Entry::Occupied(stands) if stands.get().score == score.score => {
+                    return ScorePut::Same;
+                }
+                Entry::Occupied(_) => return ScorePut::Conflict,
+                Entry::Vacant(fresh) => fresh,
+            };
+            let (block, received_at) = (score.block, command.now);
+            fresh.insert(Pushed { score: score.score, block, received_at });
+            let hour = (hour_of(at), registration, kind.clone(), Some(voice));
+            let day = (registration, kind.clone(), day_of(at), voice);
+            for sum in
+                [self.score_hours.entry(hour).or_default(), self.voice_days.entry(day).or_default()]
+            {
+                sum.scored += 1;
+                sum.score_sum += score.score.millionths();
+            }
+            ScorePut::New
+        };
+        command.scores.iter().map(put).collect()
+    }
+
+    /// What stood of our own for the hour goes.
+    pub(super) fn put_hour(&mut self, PutHour { hour, sums }: PutHour) {
+        self.score_hours.retain(|(of, _, _, voice), _| *of != hour || voice.is_some());
+        for HourSum { registration, kind, scored, score_sum } in sums {
+            self.score_hours
+                .insert((hour, registration, kind, None), ScoreSum { scored, score_sum });
+        }
+    }
+
+    pub(super) fn add_work(&mut self, of: WorkDay) {
+        let work = self.work_days.entry((of.registration, of.kind, of.day)).or_default();
+        *work = (work.0 + of.attempted, work.1 + of.completed);
+    }
+
+    pub(super) fn summed_hour(&self) -> Option<i64> {
+        let own = self.score_hours.keys().filter(|(.., voice)| voice.is_none());
+        own.map(|(hour, ..)| *hour).max()
+    }
+
+    pub(super) fn hour_of_scores(&self, hours: ScoreHours) -> Option<PutHour> {
+        let within = self.scores.values().map(|score| (hour_of(score.scored_at), score));
+        let within = within.filter(|(hour, _)| (hours.from..hours.to).contains(hour));
+        let hour = within.clone().map(|(hour, _)| hour).min()?;
+        let mut sums: BTreeMap<(RegistrationId, &str), ScoreSum> = BTreeMap::new();
+        for (_, score) in within.filter(|(of, _)| *of == hour) {
+            let sum = sums.entry((score.registration, &score.kind)).or_default();
+            sum.scored += 1;
+            sum.score_sum += score.score.millionths();
+        }
+        let sums = sums.into_iter().map(|((registration, kind), sum)| {
+            let ScoreSum { scored, score_sum } = sum;
+            HourSum { registration, kind: kind.to_owned(), scored, score_sum }
+        });
+        Some(PutHour { hour, sums: sums.collect() })
+    }
+
+    /// Of each table a day's rows at most.
+    pub(super) fn prune_ledger(&mut self, before: Prune) -> u64 {
+        let Prune { scores, hours, days, .. } = before;
+        let mut gone = 0;
+        gone += forget(&mut self.scores, 1, scores, |_, row| row.scored_at.0);
+        gone += forget(&mut self.pushed_scores, 1, hours, |(.., at), _| at.0);
+        gone += forget(&mut self.score_hours, HOUR, hours, |(hour, ..), _| *hour);
+        gone += forget(&mut self.voice_days, DAY, days, |(_, _, day, _), _| *day);
+        gone += forget(&mut self.work_days, DAY, days, |(.., day), _| *day);
+        gone
+    }
+
     pub(super) fn score_hours(&self, hours: ScoreHours) -> Vec<ScoreBucket> {
         let within = self.score_hours.iter();
         let within = within.filter(|((hour, ..), _)| (hours.from..hours.to).contains(hour));
@@ -114,6 +195,21 @@ impl Tables {
         });
         dump.table("work_day", work.collect());
     }
+}
+
+/// Takes rows out of a table whose time, in units of so many milliseconds, is past.
+fn forget<K: Ord, V>(
+    table: &mut BTreeMap<K, V>,
+    unit: i64,
+    before: Millis,
+    time: impl Fn(&K, &V) -> i64,
+) -> u64 {
+    let Some(oldest) = table.iter().map(|(key, row)| time(key, row)).min() else { return 0 };
+    let step = (PRUNED_MILLIS / unit).max(1);
+    let before = before.0.div_euclid(unit).min(oldest.saturating_add(step));
+    let had = table.len();
+    table.retain(|key, row| time(key, row) >= before);
+    (had - table.len()) as u64
 }
 
 fn bucket(

@@ -185,6 +185,13 @@ impl Store for ModelStore {
         self.command().put_kind_records(command);
         Ok(())
     }
+    async fn put_scores(&self, mut command: PutScores) -> StoreResult<Vec<ScorePut>> {
+        self.once(command.nonce.take(), |tables| tables.put_scores(&command))
+    }
+    async fn put_hour(&self, command: PutHour) -> StoreResult<()> {
+        self.command().put_hour(command);
+        Ok(())
+    }
     async fn put_file(&self, mut command: PutFile) -> StoreResult<FilePut> {
         self.once(command.nonce.take(), |tables| tables.put_file(command))
     }
@@ -292,6 +299,12 @@ impl Store for ModelStore {
     }
     async fn scores(&self, days: ScoreDays) -> StoreResult<ScoreSums> {
         Ok(self.tables().scores_of(&days))
+    }
+    async fn summed_hour(&self) -> StoreResult<Option<i64>> {
+        Ok(self.tables().summed_hour())
+    }
+    async fn hour_of_scores(&self, hours: ScoreHours) -> StoreResult<Option<PutHour>> {
+        Ok(self.tables().hour_of_scores(hours))
     }
     async fn score_hours(&self, hours: ScoreHours) -> StoreResult<Vec<ScoreBucket>> {
         Ok(self.tables().score_hours(hours))

@@ -52,9 +52,10 @@ impl Tables {
     }
 
     /// The last record of a miner at a kind stands.
-    pub(super) fn put_kind_records(&mut self, PutKindRecords(rows): PutKindRecords) {
+    pub(super) fn put_kind_records(&mut self, PutKindRecords { rows, work }: PutKindRecords) {
         let keyed = rows.into_iter().map(|row| ((row.registration, row.kind.clone()), row));
         self.kind_records.extend(keyed);
+        work.into_iter().for_each(|of| self.add_work(of));
     }
 
     pub(super) fn put_key(&mut self, key: KeyRow) {
@@ -78,6 +79,6 @@ impl Tables {
         let kept = |row: &DeliveryRow| row.created_at >= before.deliveries || row.next_at.is_some();
         self.deliveries.retain(|_, row| kept(row));
         self.rounds.retain(|_, round| round.closed_at >= before.reports);
-        u64::try_from(had - rows(self)).unwrap_or(u64::MAX)
+        u64::try_from(had - rows(self)).unwrap_or(u64::MAX) + self.prune_ledger(before)
     }
 }

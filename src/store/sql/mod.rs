@@ -221,9 +221,15 @@ impl Store for SqlStore {
         self.commit(command).await
     }
     async fn put_kind_records(&self, command: PutKindRecords) -> StoreResult<()> {
-        if command.0.is_empty() {
+        if command.rows.is_empty() && command.work.is_empty() {
             return Ok(());
         }
+        self.commit(command).await
+    }
+    async fn put_scores(&self, command: PutScores) -> StoreResult<Vec<ScorePut>> {
+        self.commit(command).await
+    }
+    async fn put_hour(&self, command: PutHour) -> StoreResult<()> {
         self.commit(command).await
     }
     async fn put_file(&self, command: PutFile) -> StoreResult<FilePut> {
@@ -353,6 +359,12 @@ impl Store for SqlStore {
     }
     async fn scores(&self, days: ScoreDays) -> StoreResult<ScoreSums> {
         history::scores(&self.readers, days).await
+    }
+    async fn summed_hour(&self) -> StoreResult<Option<i64>> {
+        ledger::summed_hour(&self.readers).await
+    }
+    async fn hour_of_scores(&self, hours: ScoreHours) -> StoreResult<Option<PutHour>> {
+        ledger::hour_of_scores(&self.readers, hours).await
     }
     async fn score_hours(&self, hours: ScoreHours) -> StoreResult<Vec<ScoreBucket>> {
         ledger::score_hours(&self.readers, hours).await

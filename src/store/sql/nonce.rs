@@ -24,6 +24,7 @@ pub(super) async fn take(tx: &DatabaseTransaction, batch: &mut Batch) -> StoreRe
             taken.$visit(&mut batch.releases, |c| c.nonce.as_ref());
             taken.$visit(&mut batch.evaluates, |c| c.nonce.as_ref());
             taken.$visit(&mut batch.reports, |c| c.nonce.as_ref());
+            taken.$visit(&mut batch.scores, |c| c.nonce.as_ref());
             taken.$visit(&mut batch.files, |c| c.nonce.as_ref());
             taken.$visit(&mut batch.voices, |c| c.nonce.as_ref());
             taken.$visit(&mut batch.webhooks, |c| c.nonce.as_ref());

@@ -12,6 +12,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::dialect::statement;
+use super::ledger;
 use super::row::{self, get};
 use crate::domain::ids::{FileId, Hotkey, RegistrationId, TaskId, ValidatorId};
 use crate::domain::task::TaskState;
@@ -258,7 +259,7 @@ pub(super) async fn anything_old(db: &DatabaseConnection, prune: Prune) -> Store
             return Ok(true);
         }
     }
-    Ok(false)
+    ledger::anything_old(db, prune).await
 }
 
 pub(super) async fn load(db: &DatabaseConnection, since: Millis) -> StoreResult<Loaded> {

@@ -7,6 +7,7 @@ use sea_orm::sea_query::{IntoIden, OnConflict};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set, sea_query::Expr};
 
 use super::dialect::{Batch, Cast, chunks};
+use super::ledger;
 use super::writer::{RevokeKey, Waiting};
 use crate::domain::ids::ValidatorId;
 use crate::store::{
@@ -180,7 +181,7 @@ pub(super) async fn put_kind_records(
     use e::miner_kind_record::{ActiveModel, Column, Entity};
     for waiting in waiting {
         // As above: the last one of a miner and kind stands.
-        let rows = waiting.command.0.iter();
+        let rows = waiting.command.rows.iter();
         let last: BTreeMap<_, _> = rows.map(|row| ((row.registration, &row.kind), row)).collect();
         for chunk in chunks(last.into_values().collect()) {
             let rows = chunk.into_iter().map(|row| ActiveModel {
@@ -193,6 +194,7 @@ pub(super) async fn put_kind_records(
             newer.update_columns([Column::Body, Column::UpdatedAt]);
             Entity::insert_many(rows).on_conflict(newer).exec_without_returning(tx).await?;
         }
+        ledger::add_work(tx, &waiting.command.work).await?;
         waiting.answer(());
     }
     Ok(())
@@ -203,7 +205,7 @@ pub(super) async fn prune(
     waiting: &mut [Waiting<Prune, u64>],
 ) -> StoreResult<()> {
     for waiting in waiting {
-        let Prune { nonces, idempotency, reports, deliveries } = waiting.command;
+        let Prune { nonces, idempotency, reports, deliveries, .. } = waiting.command;
         let mut gone = 0;
         let old = e::replay::Column::SeenAt.lt(nonces.0);
         gone += e::replay::Entity::delete_many().filter(old).exec(tx).await?.rows_affected;
@@ -221,6 +223,7 @@ pub(super) async fn prune(
             .exec(tx)
             .await?
             .rows_affected;
+        gone += ledger::prune(tx, waiting.command).await?;
         waiting.answer(gone);
     }
     Ok(())

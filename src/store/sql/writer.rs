@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::outbox::Known;
 use super::{
-    end, enqueue, evaluate, files, history, lease, nonce, records, register, respond, voices,
-    webhook, weights, widen,
+    end, enqueue, evaluate, files, history, lease, ledger, nonce, records, register, respond,
+    voices, webhook, weights, widen,
 };
 use crate::domain::ids::{DeliveryId, MinerUid, TaskId, ValidatorId, WebhookId};
 use crate::domain::limits::{BATCH_COMMANDS_MAX, WRITER_QUEUE_MAX};
@@ -176,6 +176,8 @@ jobs! {
     reports: PutReport(PutReport) -> (), |c: &PutReport| Key::Holder(c.report.id.0);
     rounds: CloseRound(CloseRound) -> (), |_: &CloseRound| Key::All;
     kind_records: PutKindRecords(PutKindRecords) -> (), |_: &PutKindRecords| Key::All;
+    scores: PutScores(PutScores) -> Vec<ScorePut>, |c: &PutScores| Key::Holder(c.validator.0);
+    hours: PutHour(PutHour) -> (), |_: &PutHour| Key::All;
     files: PutFile(PutFile) -> FilePut, file_key;
     forgets: ForgetFiles(ForgetFiles) -> Forgotten, |_: &ForgetFiles| Key::All;
     unreferenced: Unreferenced(files::Unreferenced) -> Vec<String>, |_: &files::Unreferenced| Key::All;
@@ -380,6 +382,8 @@ async fn apply(
     records::put_reports(tx, &mut batch.reports).await?;
     records::close_rounds(tx, &mut batch.rounds).await?;
     records::put_kind_records(tx, &mut batch.kind_records).await?;
+    ledger::put_scores(tx, &mut batch.scores).await?;
+    ledger::put_hours(tx, &mut batch.hours).await?;
     webhook::put(tx, &mut batch.webhooks, known).await?;
     webhook::rotate(tx, &mut batch.rotations).await?;
     webhook::know_secret(tx, &mut batch.secrets).await?;

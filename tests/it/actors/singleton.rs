@@ -56,6 +56,8 @@ delegate! {
     put_report(command: PutReport) -> ();
     close_round(command: CloseRound) -> ();
     put_kind_records(command: PutKindRecords) -> ();
+    put_scores(command: PutScores) -> Vec<ScorePut>;
+    put_hour(command: PutHour) -> ();
     put_file(command: PutFile) -> FilePut;
     forget_files(command: ForgetFiles) -> Forgotten;
     unreferenced(sha256: Vec<String>) -> Vec<String>;
@@ -93,6 +95,8 @@ delegate! {
     evaluated_by(validator: ValidatorId, limit: u64) -> Vec<EvaluationRow>;
     evaluations(task: TaskId) -> Vec<EvaluationRow>;
     scores(days: ScoreDays) -> ScoreSums;
+    summed_hour() -> Option<i64>;
+    hour_of_scores(hours: ScoreHours) -> Option<PutHour>;
     score_hours(hours: ScoreHours) -> Vec<ScoreBucket>;
     score_days(to_day: i64) -> Vec<ScoreBucket>;
     work(from_day: i64, to_day: i64) -> Vec<WorkSum>;

@@ -155,12 +155,12 @@ async fn a_sweep_of_nothing_writes_nothing() {
         (log.len(), log.modified().unwrap())
     };
     let before = log();
-    let nothing = Prune { nonces: at(0), idempotency: at(0), reports: at(0), deliveries: at(0) };
+    let nothing = FORGET_NOTHING;
     for secs in 0..30 {
         assert_eq!(store.sweep(sweep(at(secs))).await.unwrap(), Swept::default());
         assert_eq!(store.prune(nothing).await.unwrap(), 0);
         store.close_round(CloseRound::default()).await.unwrap();
-        store.put_kind_records(PutKindRecords(vec![])).await.unwrap();
+        store.put_kind_records(PutKindRecords { rows: vec![], work: vec![] }).await.unwrap();
     }
     assert_eq!(log(), before);
     store.sweep(sweep(at(120))).await.unwrap();

@@ -306,3 +306,25 @@ pub(super) fn tried(status: u16, now: Millis) -> Tried {
     let error = (status != 200).then(|| "refused".to_owned());
     Tried { at: now, status: Some(status), error, answer: Some("words".to_owned()) }
 }
+
+/// Forgets nothing.
+pub(super) const FORGET_NOTHING: Prune = Prune {
+    nonces: Millis(0),
+    idempotency: Millis(0),
+    reports: Millis(0),
+    deliveries: Millis(0),
+    scores: Millis(0),
+    hours: Millis(0),
+    days: Millis(0),
+};
+
+/// A score that a validator pushes.
+pub(super) fn pushed(n: u128, kind: &str, scored_at: Millis, percent: i64) -> PushedScore {
+    let registration = registration_id(n);
+    let (kind, score) = (kind.to_owned(), share(percent));
+    PushedScore { registration, kind, scored_at, score, block: None }
+}
+
+pub(super) fn put_scores(by: u128, scores: &[PushedScore]) -> PutScores {
+    PutScores { validator: validator_id(by), scores: scores.to_vec(), now: at(0), nonce: None }
+}

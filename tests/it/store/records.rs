@@ -134,7 +134,7 @@ async fn rounds_are_found_newest_first(store: &dyn Store) {
     store.close_round(again).await.unwrap();
     assert_eq!(store.rounds(2, 9).await.unwrap(), [minutes(2), minutes(1)]);
     assert_eq!(store.rounds(i64::MAX, 1).await.unwrap(), [minutes(3)]);
-    let before = Prune { nonces: at(0), idempotency: at(0), reports: at(3), deliveries: at(0) };
+    let before = Prune { reports: at(3), ..FORGET_NOTHING };
     assert_eq!(store.prune(before).await.unwrap(), 2);
     assert_eq!(store.rounds(9, 9).await.unwrap(), [minutes(3)]);
 }
@@ -155,7 +155,8 @@ async fn reports_are_found_by_signer_and_moment(store: &dyn Store) {
 async fn the_last_record_of_a_miner_at_a_kind_stands_while_it_is_registered(store: &dyn Store) {
     let kept = async || store.load(at(0)).await.unwrap().kind_records;
     let put = async |rows: &[KindRecordRow]| {
-        store.put_kind_records(PutKindRecords(rows.to_vec())).await.unwrap();
+        let command = PutKindRecords { rows: rows.to_vec(), work: vec![] };
+        store.put_kind_records(command).await.unwrap();
     };
     for n in [1, 2] {
         store.register(register(n, 2)).await.unwrap();
@@ -305,7 +306,7 @@ async fn only_old_rows_are_forgotten(store: &dyn Store) {
         store.enqueue(Enqueue { idempotency, nonce: nonce(n), ..enqueue(new) }).await.unwrap();
         store.put_report(report(n as u128, 1, n)).await.unwrap();
     }
-    let before = Prune { nonces: at(2), idempotency: at(3), reports: at(4), deliveries: at(0) };
+    let before = Prune { nonces: at(2), idempotency: at(3), reports: at(4), ..FORGET_NOTHING };
     assert_eq!(store.prune(before).await.unwrap(), 1 + 2 + 3);
     assert_eq!(store.prune(before).await.unwrap(), 0);
     assert_eq!(loaded(store, 0).await.len(), 1);

@@ -282,8 +282,7 @@ async fn a_deleted_endpoint_goes_with_its_deliveries(store: &dyn Store) {
 
 async fn what_is_left_to_do_is_not_forgotten(store: &dyn Store) {
     let row = only(store).await;
-    let none = Millis(i64::MIN);
-    let before = Prune { nonces: none, idempotency: none, reports: none, deliveries: at(11) };
+    let before = Prune { deliveries: at(11), ..FORGET_NOTHING };
     assert_eq!(store.prune(before).await.unwrap(), 0);
     assert!(note(store, &row, 0, AfterTry::Delivered).await);
     // As old, and still to be done when the other one goes.

@@ -2,6 +2,7 @@
 //! interesting. Few tasks, few miners with little room, stale tokens, answers twice, sweeps at
 //! advancing times.
 
+mod ledger;
 mod telling;
 mod weighing;
 mod world;
@@ -91,6 +92,8 @@ commands!(
     register(Register),
     put_report(PutReport),
     put_kind_records(PutKindRecords),
+    put_scores(PutScores),
+    put_hour(PutHour),
     put_file(PutFile),
     forget_files(ForgetFiles),
     put_voice(PutVoice),
@@ -142,7 +145,9 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
     }
     let days = UsageDays { owner: None, from: 0, to: 99, limit: 3 };
     text.push(told(store.usage(days).await));
-    text.push(told(store.score_hours(ScoreHours { from: 0, to: 99 }).await));
+    text.push(told(store.score_hours(ScoreHours { from: 0, to: 999 }).await));
+    text.push(told(store.summed_hour().await));
+    text.push(told(store.hour_of_scores(ScoreHours { from: 0, to: 999 }).await));
     text.push(told(store.score_days(99).await));
     text.push(told(store.work(0, 99).await));
     let days = ScoreDays { from: 0, to: 99, kind: None };

@@ -4,7 +4,7 @@
 use pithead::domain::ids::{LeaseToken, MinerUid, TaskId};
 use pithead::domain::lease::{LeasePolicy, LossReason};
 use pithead::domain::task::{SlotState, TaskState};
-use pithead::domain::units::Millis;
+use pithead::domain::units::{DAY, Millis};
 use pithead::store::*;
 
 use super::super::make::*;
@@ -27,7 +27,7 @@ type Lease = (LeaseToken, Holder);
 impl World {
     pub(super) fn command(&mut self) -> Command {
         self.secs += i64::from(self.dice.small(6));
-        match self.dice.below(136) {
+        match self.dice.below(148) {
             0..12 => Command::Enqueue(self.enqueue()),
             12..31 => Command::Assign(self.assign()),
             31..32 => Command::Widen(self.widen()),
@@ -42,7 +42,8 @@ impl World {
             92..98 => Command::Register(self.register()),
             98..106 => self.record(),
             106..113 => self.telling(),
-            113..128 => self.of_files(),
+            113..130 => self.of_files(),
+            130..140 => self.ledger(),
             _ => self.weighing(),
         }
     }
@@ -356,7 +357,9 @@ impl World {
                     let kind = format!("kind{}", self.dice.below(2));
                     kind_record(u128::from(self.dice.small(4)), &kind, self.secs)
                 });
-                Command::PutKindRecords(PutKindRecords(rows.collect()))
+                let rows = rows.collect();
+                let work = (0..self.dice.small(4)).map(|_| self.work()).collect();
+                Command::PutKindRecords(PutKindRecords { rows, work })
             }
             9 => Command::Archive(Archive {
                 ended_before: self.now().plus(-100_000),
@@ -371,6 +374,9 @@ impl World {
                     idempotency: old,
                     reports: old,
                     deliveries: old,
+                    scores: self.now().plus(-400_000),
+                    hours: self.now().plus(-3_600_000),
+                    days: old.plus(-DAY),
                 })
             }
         }

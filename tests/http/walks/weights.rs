@@ -1,0 +1,251 @@
+//! From evaluations to weights: the hour goes by, a run is made, and every number of it is told.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::history::judged;
+use crate::support::{Call, Peer, TestApp, Who, miner, wait_for};
+
+const HOUR: i64 = 3_600_000;
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Past the end of the hour, and past the rest that its scores are given.
+fn over(app: &TestApp) {
+    let rest = HOUR - app.clock.now().0.rem_euclid(HOUR);
+    app.advance(rest + 61_000);
+}
+
+async fn get(app: &TestApp, target: &str) -> Value {
+    app.as_client(Call::get(target.to_owned())).await.ok()
+}
+
+/// The current weights, once there is a run that ends with the hour that is over.
+async fn current(app: &TestApp) -> Value {
+    let hour = app.clock.now().0.div_euclid(HOUR) * HOUR;
+    let end = pithead::domain::units::Millis(hour).rfc3339();
+    wait_for("a run of the last hour", LIMIT, async || {
+        let answer = app.as_client(Call::get("/api/v1/weights/current")).await;
+        (answer.status == 200).then(|| answer.ok()).filter(|told| told["window_end"] == end)
+    })
+    .await
+}
+
+/// The hour of a test begins, so that none ends on the way.
+fn at_the_hour(app: &TestApp) {
+    over(app);
+}
+
+async fn scored(app: &TestApp, of: &[(&Peer, f64)]) {
+    for (peer, accuracy) in of {
+        let mut status = crate::support::status(peer);
+        status["is_serving"] = json!(true);
+        app.report_statuses(&json!([status])).await;
+        judged(app, peer, *accuracy).await;
+    }
+}
+
+/// What `pithead weights compute` makes of a file.
+fn computed(file: &Value) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.json");
+    std::fs::write(&path, file.to_string()).unwrap();
+    let run = std::process::Command::new(env!("CARGO_BIN_EXE_pithead"))
+        .args(["weights", "compute", "--json", "--from"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{run:?}");
+    serde_json::from_slice(&run.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn evaluations_become_weights_that_anybody_can_compute_again() {
+    let app = TestApp::start().await;
+    let peers = [miner(0), miner(1), miner(2)];
+    at_the_hour(&app);
+    let none = app.as_client(Call::get("/api/v1/weights/current")).await;
+    none.problem(404, "not_found");
+    scored(&app, &[(&peers[0], 0.9), (&peers[1], 0.6), (&peers[2], 0.0)]).await;
+    over(&app);
+    let told = current(&app).await;
+    let weights = told["weights"].as_array().unwrap();
+    assert_eq!(weights.len(), 3, "{told}");
+    let sum: f64 = weights.iter().map(|line| line["weight"].as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-12, "{told}");
+    // On chain nobody is told who has nothing.
+    assert_eq!(told["uids"], json!([0, 1]));
+    assert_eq!(told["weights_u16"][0], 65_535);
+    assert_eq!(told["warnings"], json!([]));
+
+    let file = get(&app, "/api/v1/weights/export").await;
+    assert_eq!(file, get(&app, &format!("/api/v1/weights/export?run={}", told["run"].as_str().unwrap())).await);
+    for (line, record) in weights.iter().zip(computed(&file)["records"].as_array().unwrap()) {
+        for figure in ["uid", "weight", "weight_u16"] {
+            assert_eq!(line[figure], record[figure], "{line} {record}");
+        }
+    }
+    let run = "/api/v1/weights/export?run=0197a0d0-0000-7000-8000-000000000000";
+    app.as_client(Call::get(run)).await.problem(404, "not_found");
+    app.as_client(Call::get("/api/v1/weights/export?run=x")).await.blames("run");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn one_weight_is_explained_for_programs_and_for_people() {
+    let app = TestApp::start().await;
+    let peers = [miner(0), miner(1)];
+    at_the_hour(&app);
+    scored(&app, &[(&peers[0], 0.75), (&peers[1], 0.5)]).await;
+    over(&app);
+    let told = current(&app).await;
+    let explained = get(&app, "/api/v1/weights/0/explain").await;
+    let walk = &explained["explanation"];
+    assert_eq!(walk["kinds"].as_array().unwrap().len(), 1, "{explained}");
+    let step = &walk["kinds"][0];
+    // 0.7 · 0.75 + 0.3 · 1: the fastest of one.
+    assert_eq!(step["task"]["score"], 0.825);
+    assert_eq!(step["standing"]["voices"], json!([{ "scored": 1, "value": 0.825 }]));
+    let got = (&step["standing"]["attempted"], &step["standing"]["completed"]);
+    assert_eq!(got, (&json!(1), &json!(1)), "{explained}");
+    assert_eq!(walk["miner"]["weight"], told["weights"][0]["weight"]);
+    assert_eq!((&explained["submission"], &explained["incentive"]), (&Value::Null, &Value::Null));
+
+    let page = app.as_client(Call::get("/api/v1/weights/0/explain?format=text")).await.text_whole();
+    let plain = Call::get("/api/v1/weights/0/explain").header("Accept", "text/plain");
+    assert_eq!(app.as_client(plain).await.text_whole(), page);
+    let weight = format!("7. Weight: {:.8}", told["weights"][0]["weight"].as_f64().unwrap());
+    for line in ["tts: 0.825000", "this server: 0.825000 of 1 scores; 1 of 1 leases", "D = ", &weight]
+    {
+        assert!(page.contains(line), "no `{line}` in {page}");
+    }
+    let one = get(&app, "/api/v1/weights/0").await;
+    assert_eq!(one["current"]["figures"]["weight"], told["weights"][0]["weight"]);
+    let periods: Vec<_> =
+        one["records"].as_array().unwrap().iter().map(|of| of["period_type"].clone()).collect();
+    assert_eq!(&periods[..3], ["daily", "weekly", "monthly"], "{one}");
+    for path in ["/api/v1/weights/9", "/api/v1/weights/9/explain"] {
+        app.as_client(Call::get(path)).await.problem(404, "not_found");
+    }
+    app.as_client(Call::get("/api/v1/weights/70000/explain")).await.blames("uid");
+    app.as_client(Call::get("/api/v1/weights/0/explain?format=pdf")).await.blames("format");
+    app.finish().await;
+}
+
+async fn records(app: &TestApp, query: &str) -> Vec<Value> {
+    let told = get(app, &format!("/api/v1/performance-stats{query}")).await;
+    told["records"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn periods_have_records_and_a_second_start_changes_none() {
+    let mut app = TestApp::start().await;
+    let peers = [miner(0), miner(1)];
+    // The day of a test begins too.
+    let day = 24 * HOUR;
+    app.advance(day - app.clock.now().0.rem_euclid(day) + 61_000);
+    scored(&app, &[(&peers[0], 0.9), (&peers[1], 0.6)]).await;
+    over(&app);
+    current(&app).await;
+    let first = wait_for("records of the day", LIMIT, async || {
+        let rows = records(&app, "?period=daily").await;
+        (rows.len() == 2).then_some(rows)
+    })
+    .await;
+    let weights: f64 = first.iter().map(|row| row["weight"].as_f64().unwrap()).sum();
+    assert!((weights - 1.0).abs() < 1e-12, "{first:?}");
+    assert_eq!((&first[0]["miner_uid"], &first[0]["rank"]), (&json!(0), &json!(1)));
+    assert_eq!((&first[0]["tasks_scored"], &first[0]["success_rate"]), (&json!(1), &json!(1.0)));
+    assert_eq!(first[0]["average_score"], first[0]["tasks"][0]["score"]);
+    assert_eq!(first[0]["weight_contributions"]["tts"], first[0]["weight"]);
+    assert_eq!(first[0]["pathway_details"]["miner"]["weight"], first[0]["weight"]);
+    assert_eq!((&first[0]["trend"], &first[0]["submitted_weight"]), (&Value::Null, &Value::Null));
+
+    // The next day: the old one stays as it is, and what changed is told as a trend.
+    app.advance(day);
+    scored(&app, &[(&peers[0], 0.5)]).await;
+    over(&app);
+    current(&app).await;
+    let from = first[0]["period_start"].as_str().unwrap().replace("+", "%2B");
+    let all = wait_for("records of two days", LIMIT, async || {
+        let rows = records(&app, &format!("?period=daily&from={from}&sort=uid")).await;
+        (rows.len() == 3).then_some(rows)
+    })
+    .await;
+    assert_eq!(all[0], first[0]);
+    let trend = all[1]["average_score"].as_f64().unwrap() - all[0]["average_score"].as_f64().unwrap();
+    assert_eq!(all[1]["trend"].as_f64(), Some(trend), "{all:?}");
+    let ever = wait_for("all time, of whole days", LIMIT, async || {
+        let rows = records(&app, "?period=all_time").await;
+        (rows.len() == 2).then_some(rows)
+    })
+    .await;
+    assert_eq!(ever[0]["period_end"], "9999-12-31T00:00:00.000Z");
+
+    let run = get(&app, "/api/v1/weights/current").await;
+    app.restart().await;
+    let runs = "pithead_weights_run_seconds_count";
+    let before = app.metric(runs).await;
+    // The server looks at its start, and once more when an hour is over.
+    over(&app);
+    wait_for("a look", LIMIT, async || (app.metric(runs).await > before).then_some(())).await;
+    assert_eq!(get(&app, "/api/v1/weights/current").await, run, "nothing new, no new run");
+    let after = records(&app, &format!("?period=daily&from={from}&sort=uid")).await;
+    assert_eq!(after, all, "not even the time of computing");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn records_come_in_pages_and_as_a_table() {
+    let app = TestApp::start().await;
+    let peers = [miner(0), miner(1), miner(2)];
+    at_the_hour(&app);
+    scored(&app, &[(&peers[0], 0.3), (&peers[1], 0.9), (&peers[2], 0.6)]).await;
+    over(&app);
+    current(&app).await;
+    let path = "/api/v1/performance-stats?period=monthly&from=2020-01-01";
+    wait_for("records of the month", LIMIT, async || {
+        let told = get(&app, path).await;
+        (told["count"] == 3).then_some(())
+    })
+    .await;
+    for (sort, uids) in
+        [("weight", [1, 2, 0]), ("score", [1, 2, 0]), ("rank", [1, 2, 0]), ("uid", [0, 1, 2])]
+    {
+        let first = get(&app, &format!("{path}&sort={sort}&limit=2")).await;
+        let cursor = first["next_cursor"].as_str().unwrap();
+        let rest = get(&app, &format!("{path}&sort={sort}&limit=2&cursor={cursor}")).await;
+        let rows = [&first, &rest].map(|page| page["records"].as_array().unwrap().clone()).concat();
+        let got: Vec<_> = rows.iter().map(|row| row["miner_uid"].as_u64().unwrap()).collect();
+        assert_eq!(got, uids, "{sort}");
+        assert_eq!(rest["next_cursor"], Value::Null);
+    }
+    assert_eq!(get(&app, &format!("{path}&uid=2")).await["count"], 1);
+    assert_eq!(get(&app, &format!("{path}&kind=tts")).await["count"], 3);
+    assert_eq!(get(&app, &format!("{path}&kind=weather")).await["count"], 0);
+    let table = app.as_client(Call::get(format!("{path}&format=csv&limit=2"))).await;
+    assert_eq!(table.headers["content-type"], "text/csv; charset=utf-8");
+    assert!(table.headers.contains_key("x-next-cursor"));
+    let text = table.text_whole();
+    let lines: Vec<_> = text.split("\r\n").collect();
+    assert!(lines[0].starts_with("miner_uid,hotkey,period_type,"), "{text}");
+    assert_eq!((lines.len(), lines[3]), (4, ""), "{text}");
+    assert!(lines[1].starts_with(&format!("1,{},monthly,", peers[1].hotkey())), "{text}");
+    for (query, field) in [
+        ("period=hourly", "period"),
+        ("sort=luck", "sort"),
+        ("from=yesterday", "from"),
+        ("to=2026-13-01", "to"),
+        ("from=2026-02-02&to=2026-02-02", "to"),
+        ("uid=-1", "uid"),
+        ("limit=0", "limit"),
+        ("cursor=x", "cursor"),
+        ("cursor=7ff8000000000000.0.0197a0d0-0000-7000-8000-000000000000", "cursor"),
+        ("format=xml", "format"),
+    ] {
+        app.as_client(Call::get(format!("/api/v1/performance-stats?{query}"))).await.blames(field);
+    }
+    let nobody = app.send(Who::Nobody, Call::get("/api/v1/performance-stats")).await;
+    nobody.problem(401, "unauthenticated");
+    app.finish().await;
+}
