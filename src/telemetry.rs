@@ -35,6 +35,7 @@ metrics! {
     BLOBS_DELETED: describe_counter = "pithead_blobs_deleted_total", "Blobs deleted since no file named them.";
     BLOB_BYTES_DELETED: describe_counter = "pithead_blob_bytes_deleted_total", "Bytes of blobs deleted since no file named them.";
     EVALUATIONS: describe_counter = "pithead_evaluations_total", "Judgements of responses taken.";
+    SCORES_PUSHED: describe_counter = "pithead_scores_pushed_total", "Scores of validators' own tasks taken.";
     STATS_WRITES_FAILED: describe_counter = "pithead_stats_writes_failed_total", "Evaluations, sums and weights that could not be written.";
     WEIGHTS_RUNS: describe_counter = "pithead_weights_runs_total", "Calculations of the current weights that were kept.";
     WEIGHTS_RECORDS: describe_counter = "pithead_weights_records_total", "Records of miners by period that were written.";

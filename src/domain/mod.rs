@@ -13,6 +13,7 @@ pub mod lease;
 pub mod limits;
 pub mod miner;
 pub mod period;
+pub mod pushed;
 pub mod queue;
 pub mod redundancy;
 pub mod report;

@@ -40,7 +40,8 @@ pub use weights::*;
 pub use widen::*;
 
 use crate::domain::ids::{
-    DeliveryId, FileId, Hotkey, RegistrationId, RunId, TaskId, ValidatorId, VoiceId, WebhookId,
+    DeliveryId, FileId, Hotkey, MinerUid, RegistrationId, RunId, TaskId, ValidatorId, VoiceId,
+    WebhookId,
 };
 use crate::domain::period::Period;
 use crate::domain::units::Millis;
@@ -231,6 +232,8 @@ pub trait Store: Send + Sync + 'static {
     async fn keys(&self) -> StoreResult<Vec<KeyRow>>;
     /// One registration, open or closed.
     async fn registration(&self, id: RegistrationId) -> StoreResult<Option<RegistrationRow>>;
+    /// Open registrations of these uids.
+    async fn registered(&self, uids: Vec<MinerUid>) -> StoreResult<Vec<RegistrationRow>>;
     /// The minutes of rounds up to this one, newest first.
     async fn rounds(&self, up_to: i64, limit: u64) -> StoreResult<Vec<RoundRow>>;
     /// A validator's reports signed at this moment, in nanoseconds.

@@ -293,6 +293,7 @@ pub(in crate::http) fn kinds(kinds: &KindRegistry) -> Operation {
         ("deadline_secs", integer("Seconds until it must have ended")),
         ("run_secs", integer("Seconds that a miner has without a heartbeat")),
         ("weight_millionths", integer("Share in rewards")),
+        ("sigmoid", flag("Whether weights spread its scores around their mean")),
     ]);
     let estimate = object([
         ("kind", text("The kind")),

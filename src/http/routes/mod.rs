@@ -12,6 +12,7 @@ mod performance;
 mod pull;
 mod reports;
 mod responses;
+mod scores;
 mod standing;
 mod submit;
 mod tasks;
@@ -138,6 +139,7 @@ pub(super) fn entries() -> Vec<Entry> {
         get "/api/v1/validator/tasks" validators::tasks;
         post "/api/v1/validator/evaluation" validators::evaluate;
         get "/api/v1/validator/{uid}/evaluated_tasks" validators::evaluated;
+        post "/api/v1/scores" scores::push;
         get "/api/v1/kinds" network::kinds;
         get "/api/v1/leaderboard" standing::leaderboard;
         get "/api/v1/weights/current" weights::current;

@@ -7,13 +7,13 @@ use uuid::Uuid;
 
 use super::dump::{Dump, line};
 use super::{Cell, Tables};
-use crate::domain::ids::{RegistrationId, ValidatorId};
+use crate::domain::ids::{MinerUid, RegistrationId, ValidatorId};
 use crate::domain::period::{day_of, hour_of};
 use crate::domain::units::{DAY, HOUR, Millis, Score};
 use crate::store::history::PRUNED_MILLIS;
 use crate::store::{
-    HourSum, Prune, PushedScore, PutHour, PutScores, ScoreBucket, ScoreHours, ScorePut, ScoreSum,
-    WorkDay, WorkSum,
+    HourSum, Prune, PushedScore, PutHour, PutScores, RegistrationRow, ScoreBucket, ScoreHours,
+    ScorePut, ScoreSum, WorkDay, WorkSum,
 };
 
 /// Who scored whose work of which kind, and when.
@@ -147,6 +147,14 @@ impl Tables {
             completed,
         });
         sums.collect()
+    }
+
+    pub(super) fn registered(&self, uids: &[MinerUid]) -> Vec<RegistrationRow> {
+        let rows = self.registrations.values().map(|known| &known.row);
+        let open = rows.filter(|row| row.closed_at.is_none() && uids.contains(&row.uid));
+        let mut open: Vec<_> = open.cloned().collect();
+        open.sort_by_key(|row| row.uid);
+        open
     }
 
     pub(super) fn dump_ledger(&self, dump: &mut Dump) {

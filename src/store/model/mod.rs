@@ -357,6 +357,9 @@ impl Store for ModelStore {
     async fn registration(&self, id: RegistrationId) -> StoreResult<Option<RegistrationRow>> {
         Ok(self.tables().registrations.get(&id).map(|known| known.row.clone()))
     }
+    async fn registered(&self, uids: Vec<MinerUid>) -> StoreResult<Vec<RegistrationRow>> {
+        Ok(self.tables().registered(&uids))
+    }
     async fn rounds(&self, up_to: i64, limit: u64) -> StoreResult<Vec<RoundRow>> {
         Ok(self.tables().rounds(up_to, limit))
     }

@@ -2,19 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, Value};
+use pithead_entities as e;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait,
+    QueryFilter, Value,
+};
 use uuid::Uuid;
 
-use super::dialect::{Batch, Cast, statement};
-use super::row::get;
+use super::dialect::{Batch, Cast, chunks, statement};
+use super::row::{self, get};
 use super::writer::Waiting;
-use crate::domain::ids::{RegistrationId, ValidatorId};
+use crate::domain::ids::{MinerUid, RegistrationId, ValidatorId};
 use crate::domain::period::{day_of, hour_of};
 use crate::domain::units::{DAY, HOUR, Millis};
 use crate::store::history::PRUNED_MILLIS;
 use crate::store::{
-    HourSum, Prune, PushedScore, PutHour, PutScores, ScoreBucket, ScoreHours, ScorePut, StoreError,
-    StoreResult, WorkDay, WorkSum,
+    HourSum, Prune, PushedScore, PutHour, PutScores, RegistrationRow, ScoreBucket, ScoreHours,
+    ScorePut, StoreError, StoreResult, WorkDay, WorkSum,
 };
 
 /// How this server's own voice stands in tables.
@@ -87,6 +91,24 @@ pub(super) async fn work(
     }
     sums.sort_unstable();
     Ok(sums)
+}
+
+/// Open registrations of these uids.
+pub(super) async fn registered(
+    db: &DatabaseConnection,
+    uids: Vec<MinerUid>,
+) -> StoreResult<Vec<RegistrationRow>> {
+    use e::registration::{Column, Entity};
+    let mut open = Vec::with_capacity(uids.len());
+    for uids in chunks(uids) {
+        let of = Column::Uid.is_in(uids.into_iter().map(|uid| i32::from(uid.0)));
+        let rows = Entity::find().filter(of).filter(Column::ClosedAt.is_null()).all(db).await?;
+        for row in rows {
+            open.push(row::registration(row)?);
+        }
+    }
+    open.sort_by_key(|row| row.uid);
+    Ok(open)
 }
 
 /// The newest hour with sums of our own scores.

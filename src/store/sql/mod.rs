@@ -419,6 +419,9 @@ impl Store for SqlStore {
         let found = row::one(&self.readers, e::registration::Entity::find_by_id(id.0)).await?;
         found.map(row::registration).transpose()
     }
+    async fn registered(&self, uids: Vec<MinerUid>) -> StoreResult<Vec<RegistrationRow>> {
+        ledger::registered(&self.readers, uids).await
+    }
     async fn rounds(&self, up_to: i64, limit: u64) -> StoreResult<Vec<RoundRow>> {
         reads::rounds(&self.readers, up_to, limit).await
     }

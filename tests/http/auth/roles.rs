@@ -160,6 +160,7 @@ fn routes() -> Vec<(For, &'static str, String, Option<Value>)> {
             "/api/v1/validators/mark-task-seen",
             Some(json!({"task_id": TASK})),
         ),
+        (For::Validators, "POST", "/api/v1/scores", none()),
         (For::Validators, "GET", "/api/v1/validator/integration", None),
         (For::Validators, "POST", "/api/v1/validator/distribute", none()),
         (For::Validators, "GET", "/api/v1/validator/tasks", None),

@@ -220,6 +220,11 @@ async fn effects(app: &TestApp) -> Vec<Effect> {
     let mut add = |what, by: &Peer, call| effects.push(Effect { what, by: by.clone(), call });
     add("report", &v, post("/api/v1/validators/miner-status".to_owned(), report));
     add("evaluation", &v, post("/api/v1/validator/evaluation".to_owned(), evaluation));
+    let score = json!({
+        "kind": "tts", "uid": 0, "hotkey": m.hotkey(), "score": 0.5,
+        "scored_at": app.clock.now().0,
+    });
+    add("scores", &v, post("/api/v1/scores".to_owned(), score));
     add("upload", &m, upload);
     add("heartbeat", &m, post(format!("/api/v1/miner/tasks/{}/heartbeat", id(0)), json!({})));
     add("response", &m, post("/api/v1/miner/response".to_owned(), answer));

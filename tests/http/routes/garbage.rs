@@ -103,7 +103,7 @@ fn submits() -> Vec<Taker> {
     ]
 }
 
-fn takers(open: &str, lease: &str, done: &str, webhook: &str) -> Vec<Taker> {
+fn takers(open: &str, lease: &str, done: &str, webhook: &str, now: i64) -> Vec<Taker> {
     let mut all = submits();
     let mut take = |by, pattern: &'static str, good, needs, fields, file| {
         let id = if pattern.contains("/webhooks/") { webhook } else { open };
@@ -171,6 +171,11 @@ fn takers(open: &str, lease: &str, done: &str, webhook: &str) -> Vec<Taker> {
         &[("task_id", Id), ("validator_uid", Integer), ("evaluation_data", Json)],
         None,
     );
+    let hotkey = miner(0).hotkey();
+    let score =
+        json!({ "kind": "tts", "uid": 0, "hotkey": hotkey, "score": 0.5, "scored_at": now });
+    let fields = &[("validator_uid", Integer), ("scores", Json)];
+    take(By::Validator, "/api/v1/scores", json!({ "scores": [score] }), &["scores"], fields, None);
     let of_task = json!({ "task_id": open, "miner_uid": 0 });
     let fields = &[("task_id", Id), ("miner_uid", Integer)];
     let needs = &["task_id", "file"];
@@ -336,7 +341,10 @@ fn difference(
 #[tokio::test]
 async fn every_wrong_field_of_every_route_is_named_and_no_row_changes() {
     let scene = Scene::new().await;
-    let takers = takers(&scene.open, token(&scene.lease), &scene.done, &scene.webhook);
+    let takers = {
+        let now = scene.app.clock.now().0;
+        takers(&scene.open, token(&scene.lease), &scene.done, &scene.webhook, now)
+    };
     let covered: BTreeSet<_> = takers.iter().map(|taker| taker.pattern.to_owned()).collect();
     assert_eq!(covered, served_with("POST"), "every route that takes a body, and no other");
     let before = scene.rows_at_rest().await;

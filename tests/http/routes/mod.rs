@@ -33,6 +33,7 @@ mod miners;
 mod names;
 mod openai;
 mod ops;
+mod scores;
 mod tasks;
 mod transcription;
 mod tts;

@@ -79,7 +79,10 @@ async fn evaluations_become_weights_that_anybody_can_compute_again() {
     assert_eq!(told["warnings"], json!([]));
 
     let file = get(&app, "/api/v1/weights/export").await;
-    assert_eq!(file, get(&app, &format!("/api/v1/weights/export?run={}", told["run"].as_str().unwrap())).await);
+    assert_eq!(
+        file,
+        get(&app, &format!("/api/v1/weights/export?run={}", told["run"].as_str().unwrap())).await
+    );
     for (line, record) in weights.iter().zip(computed(&file)["records"].as_array().unwrap()) {
         for figure in ["uid", "weight", "weight_u16"] {
             assert_eq!(line[figure], record[figure], "{line} {record}");
@@ -116,7 +119,8 @@ async fn one_weight_is_explained_for_programs_and_for_people() {
     let plain = Call::get("/api/v1/weights/0/explain").header("Accept", "text/plain");
     assert_eq!(app.as_client(plain).await.text_whole(), page);
     let weight = format!("7. Weight: {:.8}", told["weights"][0]["weight"].as_f64().unwrap());
-    for line in ["tts: 0.750000", "this server: 0.750000 of 1 scores; 1 of 1 leases", "D = ", &weight]
+    for line in
+        ["tts: 0.750000", "this server: 0.750000 of 1 scores; 1 of 1 leases", "D = ", &weight]
     {
         assert!(page.contains(line), "no `{line}` in {page}");
     }
@@ -176,7 +180,8 @@ async fn periods_have_records_and_a_second_start_changes_none() {
     })
     .await;
     assert_eq!(all[0], first[0]);
-    let trend = all[1]["average_score"].as_f64().unwrap() - all[0]["average_score"].as_f64().unwrap();
+    let trend =
+        all[1]["average_score"].as_f64().unwrap() - all[0]["average_score"].as_f64().unwrap();
     assert_eq!(all[1]["trend"].as_f64(), Some(trend), "{all:?}");
     let ever = wait_for("all time, of whole days", LIMIT, async || {
         let rows = records(&app, "?period=all_time").await;

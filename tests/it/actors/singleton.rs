@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pithead::app::{AppError, Server};
 use pithead::domain::ids::{
-    DeliveryId, FileId, Hotkey, RegistrationId, RunId, TaskId, ValidatorId, VoiceId, WebhookId,
+    DeliveryId, FileId, Hotkey, MinerUid, RegistrationId, RunId, TaskId, ValidatorId, VoiceId,
+    WebhookId,
 };
 use pithead::domain::period::Period;
 use pithead::domain::units::Millis;
@@ -105,6 +106,7 @@ delegate! {
     file_is_assigned(file: FileId, holder: Holder) -> bool;
     keys() -> Vec<KeyRow>;
     registration(id: RegistrationId) -> Option<RegistrationRow>;
+    registered(uids: Vec<MinerUid>) -> Vec<RegistrationRow>;
     rounds(up_to: i64, limit: u64) -> Vec<RoundRow>;
     reports_at(validator: &Hotkey, signed_order: i64) -> Vec<ReportRow>;
     webhooks(owner: Option<String>, limit: u64) -> Vec<WebhookRow>;

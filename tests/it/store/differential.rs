@@ -94,6 +94,9 @@ async fn random_commands_hit_what_is_interesting() {
         "Full",
         "NoSample",
         "Ok(Full)",
+        "Ok([New",
+        "Same]",
+        "Conflict]",
     ] {
         assert!(answers.contains(expected), "no answer has `{expected}`");
     }

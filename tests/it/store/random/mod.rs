@@ -7,7 +7,7 @@ mod telling;
 mod weighing;
 mod world;
 
-use pithead::domain::ids::{DeliveryId, WebhookId};
+use pithead::domain::ids::{DeliveryId, MinerUid, WebhookId};
 use pithead::domain::task::TaskState;
 use pithead::domain::units::Millis;
 use pithead::store::model::ModelStore;
@@ -146,6 +146,7 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
     let days = UsageDays { owner: None, from: 0, to: 99, limit: 3 };
     text.push(told(store.usage(days).await));
     text.push(told(store.score_hours(ScoreHours { from: 0, to: 999 }).await));
+    text.push(told(store.registered((0..3).map(MinerUid).collect()).await));
     text.push(told(store.summed_hour().await));
     text.push(told(store.hour_of_scores(ScoreHours { from: 0, to: 999 }).await));
     text.push(told(store.score_days(99).await));
