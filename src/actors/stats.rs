@@ -19,6 +19,7 @@ use crate::domain::units::Millis;
 use crate::store::{Evaluate, Evaluated, ScoreDays, StoreResult};
 
 pub use fold::SumHours;
+pub use runs::MadeUpTo;
 
 /// See the module's docs.
 pub struct Stats {

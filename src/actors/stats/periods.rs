@@ -30,7 +30,7 @@ pub(super) async fn make(work: &mut Work) -> StoreResult<()> {
         match period {
             Period::AllTime => all_time(work).await?,
             Period::Daily | Period::Weekly | Period::Monthly => {
-                ended_and_running(work, period).await?
+                ended_and_running(work, period).await?;
             }
         }
     }

@@ -105,6 +105,19 @@ impl Stats {
     }
 }
 
+/// The end of the last hour of which the weights are made; nothing before the first look.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Millis>")]
+pub struct MadeUpTo;
+
+impl Handler<MadeUpTo> for Stats {
+    type Result = Option<Millis>;
+
+    fn handle(&mut self, _: MadeUpTo, _: &mut Self::Context) -> Self::Result {
+        self.runs.done.map(|hour| Millis(hour.saturating_mul(HOUR)))
+    }
+}
+
 impl Runs {
     fn warn_of(&mut self, took: Duration, held: Duration, deps: &Deps) {
         let most = Duration::from_millis(deps.config.weights.performance_impact_threshold_millis);

@@ -41,6 +41,7 @@ pub(in crate::http) fn current(_: &KindRegistry) -> Operation {
         ("weight_u16", weight_u16()),
     ]);
     let answer = answer([
+        ("made_up_to", or_null(text("End of the last hour looked at, RFC 3339; null at first"))),
         ("weights", list(line, "All miners that were scored, by uid")),
         ("uids", list(uid("A miner"), "Those whose weight on chain is not 0")),
         ("weights_u16", list(weight_u16(), "Their weights, in the same order")),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::miners::uid;
 use super::performance::{self, newest};
+use crate::actors::stats::MadeUpTo;
 use crate::domain::ids::RunId;
 use crate::domain::limits::FOLD_AFTER_MILLIS;
 use crate::domain::period::hour_of;
@@ -65,7 +66,9 @@ pub(super) async fn current(web: Data<Web>, _: AnyCaller) -> ApiResult {
     });
     let lines: Vec<Value> = lines.collect();
     let (uids, weights): (Vec<_>, Vec<_>) = submission(records).into_iter().unzip();
+    let made = web.stats.send(MadeUpTo).await?;
     let mut answer = about(&row);
+    answer.insert("made_up_to".to_owned(), json!(made.map(Millis::rfc3339)));
     answer.insert("weights".to_owned(), json!(lines));
     answer.insert("uids".to_owned(), json!(uids));
     answer.insert("weights_u16".to_owned(), json!(weights));

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use pithead::config::{Config, KindWeight};
 use serde_json::{Value, json};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 
 use super::history::judged;
-use crate::support::{Call, Peer, TestApp, Who, miner, wait_for};
+use crate::support::{Call, Peer, TestApp, Who, miner, validator, wait_for};
 
 const HOUR: i64 = 3_600_000;
 const LIMIT: Duration = Duration::from_secs(20);
@@ -20,13 +23,13 @@ async fn get(app: &TestApp, target: &str) -> Value {
     app.as_client(Call::get(target.to_owned())).await.ok()
 }
 
-/// The current weights, once there is a run that ends with the hour that is over.
+/// The current weights, once those of the hour that is over are made.
 async fn current(app: &TestApp) -> Value {
     let hour = app.clock.now().0.div_euclid(HOUR) * HOUR;
     let end = pithead::domain::units::Millis(hour).rfc3339();
     wait_for("a run of the last hour", LIMIT, async || {
         let answer = app.as_client(Call::get("/api/v1/weights/current")).await;
-        (answer.status == 200).then(|| answer.ok()).filter(|told| told["window_end"] == end)
+        (answer.status == 200).then(|| answer.ok()).filter(|told| told["made_up_to"] == end)
     })
     .await
 }
@@ -116,6 +119,7 @@ async fn one_weight_is_explained_for_programs_and_for_people() {
     assert_eq!((&explained["submission"], &explained["incentive"]), (&Value::Null, &Value::Null));
 
     let page = app.as_client(Call::get("/api/v1/weights/0/explain?format=text")).await.text_whole();
+    std::fs::write("/tmp/hb_page.txt", &page).unwrap();
     let plain = Call::get("/api/v1/weights/0/explain").header("Accept", "text/plain");
     assert_eq!(app.as_client(plain).await.text_whole(), page);
     let weight = format!("7. Weight: {:.8}", told["weights"][0]["weight"].as_f64().unwrap());
@@ -153,11 +157,8 @@ async fn periods_have_records_and_a_second_start_changes_none() {
     app.restart().await;
     over(&app);
     current(&app).await;
-    let first = wait_for("records of the day", LIMIT, async || {
-        let rows = records(&app, "?period=daily").await;
-        (rows.len() == 2).then_some(rows)
-    })
-    .await;
+    let first = records(&app, "?period=daily").await;
+    assert_eq!(first.len(), 2, "{first:?}");
     let weights: f64 = first.iter().map(|row| row["weight"].as_f64().unwrap()).sum();
     assert!((weights - 1.0).abs() < 1e-12, "{first:?}");
     assert_eq!((&first[0]["miner_uid"], &first[0]["rank"]), (&json!(0), &json!(1)));
@@ -174,30 +175,20 @@ async fn periods_have_records_and_a_second_start_changes_none() {
     over(&app);
     current(&app).await;
     let from = first[0]["period_start"].as_str().unwrap().replace("+", "%2B");
-    let all = wait_for("records of two days", LIMIT, async || {
-        let rows = records(&app, &format!("?period=daily&from={from}&sort=uid")).await;
-        (rows.len() == 3).then_some(rows)
-    })
-    .await;
+    let all = records(&app, &format!("?period=daily&from={from}&sort=uid")).await;
+    assert_eq!(all.len(), 3, "{all:?}");
     assert_eq!(all[0], first[0]);
     let trend =
         all[1]["average_score"].as_f64().unwrap() - all[0]["average_score"].as_f64().unwrap();
     assert_eq!(all[1]["trend"].as_f64(), Some(trend), "{all:?}");
-    let ever = wait_for("all time, of whole days", LIMIT, async || {
-        let rows = records(&app, "?period=all_time").await;
-        (rows.len() == 2).then_some(rows)
-    })
-    .await;
+    let ever = records(&app, "?period=all_time").await;
+    assert_eq!(ever.len(), 2, "{ever:?}");
     assert_eq!(ever[0]["period_end"], "9999-12-31T00:00:00.000Z");
 
-    let run = get(&app, "/api/v1/weights/current").await;
+    let run = get(&app, "/api/v1/weights/current").await["run"].clone();
     app.restart().await;
-    let runs = "pithead_weights_run_seconds_count";
-    let before = app.metric(runs).await;
-    // The server looks at its start, and once more when an hour is over.
     over(&app);
-    wait_for("a look", LIMIT, async || (app.metric(runs).await > before).then_some(())).await;
-    assert_eq!(get(&app, "/api/v1/weights/current").await, run, "nothing new, no new run");
+    assert_eq!(current(&app).await["run"], run, "nothing new, no new run");
     let after = records(&app, &format!("?period=daily&from={from}&sort=uid")).await;
     assert_eq!(after, all, "not even the time of computing");
     app.finish().await;
@@ -212,11 +203,6 @@ async fn records_come_in_pages_and_as_a_table() {
     over(&app);
     current(&app).await;
     let path = "/api/v1/performance-stats?period=monthly&from=2020-01-01";
-    wait_for("records of the month", LIMIT, async || {
-        let told = get(&app, path).await;
-        (told["count"] == 3).then_some(())
-    })
-    .await;
     for (sort, uids) in
         [("weight", [1, 2, 0]), ("score", [1, 2, 0]), ("rank", [1, 2, 0]), ("uid", [0, 1, 2])]
     {
@@ -255,5 +241,89 @@ async fn records_come_in_pages_and_as_a_table() {
     }
     let nobody = app.send(Who::Nobody, Call::get("/api/v1/performance-stats")).await;
     nobody.problem(401, "unauthenticated");
+    app.finish().await;
+}
+
+/// A server that scores the weather beside its own kinds.
+async fn of_weather(change: impl FnOnce(&mut Config)) -> TestApp {
+    let name = "weather".to_owned();
+    let weather = KindWeight { name, weight_millionths: 700_000, sigmoid: false };
+    TestApp::with(|config| {
+        config.weights.kinds.push(weather);
+        change(config);
+    })
+    .await
+}
+
+async fn push(app: &TestApp, by: u16, of: &Peer, score: f64) {
+    let body = json!({ "scores": [{
+        "kind": "weather", "uid": of.uid, "hotkey": of.hotkey(), "score": score,
+        "scored_at": app.clock.now().0,
+    }] });
+    let call = Call::post("/api/v1/scores").json(&body);
+    assert_eq!(app.send(validator(by).who(), call).await.ok()["accepted"], 1);
+}
+
+#[tokio::test]
+async fn one_of_three_validators_that_lies_sets_no_score() {
+    let app = of_weather(|_| {}).await;
+    at_the_hour(&app);
+    app.report(&[&miner(0), &miner(1)]).await;
+    for (by, score) in [(0, 0.8), (1, 0.7), (2, 0.0)] {
+        push(&app, by, &miner(0), score).await;
+        push(&app, by, &miner(1), 0.5).await;
+    }
+    over(&app);
+    let told = current(&app).await;
+    assert!(told["weights"][0]["weight"].as_f64() > told["weights"][1]["weight"].as_f64());
+    let explained = get(&app, "/api/v1/weights/0/explain").await;
+    let step = &explained["explanation"]["kinds"][0];
+    assert_eq!((&step["task"]["kind"], &step["task"]["score"]), (&json!("weather"), &json!(0.7)));
+    let voices = step["standing"]["voices"].as_array().unwrap();
+    assert_eq!(voices.len(), 3, "{explained}");
+    assert!(voices.iter().all(|voice| voice["validator"].is_string()), "{explained}");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn without_realtime_updates_and_details_a_day_has_its_records_once_it_is_over() {
+    let app = of_weather(|config| {
+        config.weights.enable_realtime_updates = false;
+        config.weights.enable_detailed_pathways = false;
+    })
+    .await;
+    app.advance(24 * HOUR - app.clock.now().0.rem_euclid(24 * HOUR) + 61_000);
+    app.report(&[&miner(0)]).await;
+    push(&app, 0, &miner(0), 0.8).await;
+    over(&app);
+    assert_eq!(current(&app).await["weights"][0]["weight"], 1.0);
+    let all = "?period=daily&from=2020-01-01";
+    assert_eq!(records(&app, all).await, [] as [Value; 0]);
+    // Two days that nobody looked at: the first has records, the second had no scores.
+    app.advance(48 * HOUR);
+    current(&app).await;
+    let rows = records(&app, all).await;
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!((&rows[0]["weight"], &rows[0]["pathway_details"]), (&json!(1.0), &Value::Null));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn weights_that_cannot_be_written_are_counted_and_made_later() {
+    let app = of_weather(|_| {}).await;
+    at_the_hour(&app);
+    app.report(&[&miner(0)]).await;
+    push(&app, 0, &miner(0), 0.8).await;
+    let database = app.folder().join("pithead.db");
+    let mut db = SqliteConnectOptions::new().filename(database).connect().await.unwrap();
+    sqlx::query("ALTER TABLE weight_run RENAME TO away").execute(&mut db).await.unwrap();
+    let failed = "pithead_stats_writes_failed_total";
+    let before = app.metric(failed).await;
+    over(&app);
+    let grown = async || (app.metric(failed).await > before).then_some(());
+    wait_for("a failure is counted", LIMIT, grown).await;
+    sqlx::query("ALTER TABLE away RENAME TO weight_run").execute(&mut db).await.unwrap();
+    app.advance(10_000);
+    assert_eq!(current(&app).await["weights"][0]["weight"], 1.0);
     app.finish().await;
 }
