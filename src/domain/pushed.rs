@@ -206,7 +206,7 @@ mod tests {
             ("uid", json!(-1)),
             ("uid", json!(65_536)),
             ("uid", json!("3")),
-            ("hotkey", json!("nobody")),
+            ("hotkey", json!("no hotkey")),
             ("hotkey", json!(null)),
             ("score", json!(1.000_001)),
             ("score", json!(-0.1)),

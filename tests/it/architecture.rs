@@ -198,6 +198,12 @@ fn no_file_is_too_long() {
     assert_none("longer than a reader can hold", &offences);
 }
 
+/// Counts of one range of an index, made once for that range: file, and what stands in the line.
+const COUNTED_ONCE: &[(&str, &str)] = &[
+    // The scores of an hour that is over, into the sums that are read ever after.
+    ("store/sql/ledger.rs", "pub(super) const SUMS: &str = "),
+];
+
 /// Counters are kept. A look at statistics that counts rows grows with the tables, until it is what
 /// the database does all day.
 #[test]
@@ -206,7 +212,9 @@ fn statistics_never_count_tables() {
     for source in sources().iter().filter(|source| !source.below(&["store/sql/check.rs"])) {
         for (number, line) in source.code() {
             let upper = line.to_ascii_uppercase();
-            if upper.contains("COUNT(*)") || line.contains("PaginatorTrait") {
+            let once = |(path, text): &(&str, &str)| source.path == *path && line.contains(text);
+            let counts = upper.contains("COUNT(*)") && !COUNTED_ONCE.iter().any(once);
+            if counts || line.contains("PaginatorTrait") {
                 offences.push(format!("{}:{number}: `{line}`", source.path));
             }
         }

@@ -24,7 +24,7 @@ use crate::store::{
 /// How this server's own voice stands in tables.
 const OWN: Uuid = Uuid::nil();
 
-const HOURS: &str = "SELECT registration_id, kind, voice, hour, scored, score_sum \
+pub(super) const HOURS: &str = "SELECT registration_id, kind, voice, hour, scored, score_sum \
                      FROM score_hour WHERE hour >= $1 AND hour < $2";
 
 /// Scores by hour.

@@ -85,3 +85,19 @@ async fn pages_of_open_tasks_are_found_without_walking_the_history() {
     assert_eq!(own, ["SEARCH task USING INDEX task_owner (owner=?)"]);
     store.close().await;
 }
+
+#[tokio::test]
+async fn hours_of_scores_are_found_by_their_time() {
+    let folder = tempdir().unwrap();
+    let store = SqlStore::open(Location::Sqlite(folder.path().join("pithead.db"))).await.unwrap();
+    let steps = async |text: &str| plan(&store, &text.replace("$1", "1").replace("$2", "2")).await;
+    let first = "SEARCH score USING COVERING INDEX score_at (scored_at>? AND scored_at<?)";
+    assert_eq!(steps(ledger::FIRST).await, [first]);
+    let sums = steps(ledger::SUMS).await;
+    assert_eq!(sums[0], first.replace("COVERING ", ""), "{sums:?}");
+    let window = "SEARCH score_hour USING INDEX sqlite_autoindex_score_hour_1 (hour>? AND hour<?)";
+    assert_eq!(steps(ledger::HOURS).await, [window]);
+    let own = "SEARCH score_hour USING COVERING INDEX score_hour_voice (voice=?)";
+    assert_eq!(steps(ledger::SUMMED).await, [own]);
+    store.close().await;
+}

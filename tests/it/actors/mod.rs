@@ -5,6 +5,7 @@ mod observed;
 mod respawn;
 mod singleton;
 mod watched;
+mod work;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,8 +20,8 @@ use pithead::domain::report::{ReportLimits, parse_statuses};
 use pithead::domain::task::Completion;
 use pithead::outside::blobs::Place;
 use pithead::outside::{Blobs, Clock};
-use pithead::store::NewTask;
 use pithead::store::model::ModelStore;
+use pithead::store::{NewTask, Store};
 
 /// Panics in the actor that gets it.
 #[derive(Message)]
@@ -52,9 +53,14 @@ pub(crate) fn config() -> Config {
 
 /// Actors on an empty model store.
 async fn start() -> (Arc<Deps>, Actors) {
+    start_on(Arc::new(ModelStore::default())).await
+}
+
+/// Actors on this store.
+async fn start_on(store: Arc<dyn Store>) -> (Arc<Deps>, Actors) {
     let config = Arc::new(config());
     let kinds = Arc::new(config.kinds());
-    let deps = Deps::new(Arc::new(ModelStore::default()), Clock::default(), config, kinds);
+    let deps = Deps::new(store, Clock::default(), config, kinds);
     let actors = Actors::start(&deps, &no_blobs(), 7).await.unwrap();
     (deps, actors)
 }

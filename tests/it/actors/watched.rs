@@ -29,7 +29,7 @@ async fn holds(deps: &Deps, uid: u16, id: TaskId) -> bool {
 }
 
 /// Which of the two miners holds the task, once one does.
-async fn holder(deps: &Deps, id: TaskId) -> u16 {
+pub(super) async fn holder(deps: &Deps, id: TaskId) -> u16 {
     loop {
         for uid in 0..2 {
             if holds(deps, uid, id).await {
@@ -41,7 +41,7 @@ async fn holder(deps: &Deps, id: TaskId) -> u16 {
 }
 
 /// Has the miner answer the task once it holds it.
-async fn answer(deps: &Deps, uid: u16, id: TaskId, word: &str) {
+pub(super) async fn answer(deps: &Deps, uid: u16, id: TaskId, word: &str) {
     while !holds(deps, uid, id).await {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -53,7 +53,7 @@ async fn answer(deps: &Deps, uid: u16, id: TaskId, word: &str) {
     assert!(matches!(outcome, Outcome::Stored(Responded::Accepted { .. })), "{outcome:?}");
 }
 
-async fn open(deps: &Deps, actors: &Actors, slots: u16) -> TaskId {
+pub(super) async fn open(deps: &Deps, actors: &Actors, slots: u16) -> TaskId {
     let new = NewTask { slots, ..task(deps.clock.now()) };
     let id = new.id;
     actors.distributor.send(submit(new)).await.unwrap().unwrap();
