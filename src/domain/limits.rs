@@ -95,6 +95,8 @@ pub const SCORES_LONGER_MILLIS: i64 = DAY;
 pub const DAYS_KEPT_MILLIS: i64 = 400 * DAY;
 /// Scores that one request pushes at most: a subnet of 256 miners at four kinds.
 pub const PUSHED_SCORES_MAX: usize = 1_000;
+/// Scores pushed within so many hours of a period's end still count in its records.
+pub const RECORDS_LATE_HOURS: i64 = 24;
 /// Weights that could not be made are tried again after this time.
 pub const RUN_AGAIN_MILLIS: i64 = 10 * SECOND;
 /// Reports per minute and validator.

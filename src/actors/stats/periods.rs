@@ -1,11 +1,12 @@
-//! The records of miners by period: those of running periods hour by hour, those of ended ones once
-//! more. What is left to make is seen from the records that stand, so that a server that was down
+//! The records of miners by period: those of running periods hour by hour, those of ended ones for a
+//! day more, since validators may be late. What is left to make is seen from the records that stand, so that a server that was down
 //! makes up for it.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::runs::{Work, blocking, buckets, given, owners, unusable};
+use crate::domain::limits::RECORDS_LATE_HOURS;
 use crate::domain::period::{Period, begin_of, day_of};
 use crate::domain::units::{HOUR, Millis};
 use crate::domain::weights::{PeriodInput, performances, standings};
@@ -57,8 +58,8 @@ async fn left(work: &Work) -> StoreResult<Made> {
 /// Every period of a type from the oldest that may still change to the running one.
 async fn ended_and_running(work: &mut Work, period: Period) -> StoreResult<()> {
     let realtime = work.deps.config.weights.enable_realtime_updates;
+    let mut next = work.made.get(&period).copied().unwrap_or(i64::MAX);
     loop {
-        let next = work.made.get(&period).copied().unwrap_or(i64::MAX);
         let (first, end) = period.days(begin_of(next));
         if first * 24 >= work.to {
             return Ok(());
@@ -72,7 +73,10 @@ async fn ended_and_running(work: &mut Work, period: Period) -> StoreResult<()> {
         if !ended {
             return Ok(());
         }
-        work.made.insert(period, end);
+        if end * 24 + RECORDS_LATE_HOURS <= work.to {
+            work.made.insert(period, end);
+        }
+        next = end;
     }
 }
 

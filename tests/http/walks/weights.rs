@@ -119,7 +119,6 @@ async fn one_weight_is_explained_for_programs_and_for_people() {
     assert_eq!((&explained["submission"], &explained["incentive"]), (&Value::Null, &Value::Null));
 
     let page = app.as_client(Call::get("/api/v1/weights/0/explain?format=text")).await.text_whole();
-    std::fs::write("/tmp/hb_page.txt", &page).unwrap();
     let plain = Call::get("/api/v1/weights/0/explain").header("Accept", "text/plain");
     assert_eq!(app.as_client(plain).await.text_whole(), page);
     let weight = format!("7. Weight: {:.8}", told["weights"][0]["weight"].as_f64().unwrap());
