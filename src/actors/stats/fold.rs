@@ -31,7 +31,10 @@ impl Fold {
 
     /// There may be a new score of this moment: its hour is summed anew if it was summed before.
     pub(super) fn scored(&mut self, at: Millis) {
-        let hour = hour_of(at);
+        self.hour_again(hour_of(at));
+    }
+
+    fn hour_again(&mut self, hour: i64) {
         self.again = Some(self.again.map_or(hour, |again| again.min(hour)));
     }
 }
@@ -49,19 +52,20 @@ impl Handler<SumHours> for Stats {
             return Box::pin(actix::fut::ready(Ok(0)));
         }
         self.fold.running = true;
-        let again = self.fold.again.take();
-        let next = self.fold.next.map(|next| again.map_or(next, |again| again.min(next)));
+        let (mut next, mut again) = (self.fold.next, self.fold.again.take());
         let store: Arc<dyn Store> = self.deps.store.clone();
         let over = hour_of(self.deps.clock.now().plus(-FOLD_AFTER_MILLIS));
         let since = over.saturating_sub(self.deps.config.weights.retention_hours());
         let look = async move {
-            let mut next = next;
-            let outcome = run_once(&*store, &mut next, since, over).await;
-            (outcome, next)
+            let outcome = run_once(&*store, (&mut next, &mut again), since, over).await;
+            (outcome, next, again)
         };
-        Box::pin(look.into_actor(self).map(|(outcome, next), act, _| {
+        Box::pin(look.into_actor(self).map(|(outcome, next, again), act, _| {
             act.fold.running = false;
             act.fold.next = next;
+            if let Some(hour) = again {
+                act.fold.hour_again(hour);
+            }
             if let Err(error) = &outcome {
                 metrics::counter!(crate::telemetry::STATS_WRITES_FAILED).increment(1);
                 tracing::warn!(%error, "scores could not be summed; trying again");
@@ -71,11 +75,11 @@ impl Handler<SumHours> for Stats {
     }
 }
 
-/// Sums hours from `next` on, or from behind the newest sums, up to the one that is not `over`. What
-/// is done is done, also when a later hour fails.
+/// Sums hours from `next` on, or from behind the newest sums, or from the one to be summed `again`, up
+/// to the one that is not `over`. What is done is done, also when a later hour fails.
 async fn run_once(
     store: &dyn Store,
-    next: &mut Option<i64>,
+    (next, again): (&mut Option<i64>, &mut Option<i64>),
     since: i64,
     over: i64,
 ) -> StoreResult<u64> {
@@ -83,6 +87,7 @@ async fn run_once(
         Some(next) => next,
         None => store.summed_hour().await?.map_or(since, |hour| hour.saturating_add(1)),
     };
+    let first = again.take().map_or(first, |again| again.min(first));
     let mut from = first.max(since);
     *next = Some(from);
     for folded in 0..FOLD_HOURS_MAX {

@@ -79,7 +79,7 @@ fn submit(task: NewTask) -> Submit {
 }
 
 /// A place where nothing is kept, and which is gone already.
-fn no_blobs() -> Blobs {
+pub(crate) fn no_blobs() -> Blobs {
     Blobs::look(tempfile::tempdir().unwrap().path(), &Place::Folder).unwrap()
 }
 
