@@ -57,7 +57,9 @@ pub(super) fn performance(n: u128, hundredths: i64, kinds: &[&str]) -> Performan
         excellence_weight: 0.1,
         diversity_weight: weight * 1.1,
         scoring_pathway: Pathway::Diversity,
-        pathway_details: n.is_multiple_of(2).then(|| serde_json::json!({ "b": 0.1, "a": [weight] })),
+        pathway_details: n
+            .is_multiple_of(2)
+            .then(|| serde_json::json!({ "b": 0.1, "a": [weight] })),
         multi_task_bonus: 0.85,
         excellence_qualified_tasks: kinds.iter().map(ToString::to_string).collect(),
         tasks_attempted: 3,

@@ -27,7 +27,7 @@ type Lease = (LeaseToken, Holder);
 impl World {
     pub(super) fn command(&mut self) -> Command {
         self.secs += i64::from(self.dice.small(6));
-        match self.dice.below(148) {
+        match self.dice.below(153) {
             0..12 => Command::Enqueue(self.enqueue()),
             12..31 => Command::Assign(self.assign()),
             31..32 => Command::Widen(self.widen()),
@@ -43,7 +43,7 @@ impl World {
             98..106 => self.record(),
             106..113 => self.telling(),
             113..130 => self.of_files(),
-            130..140 => self.ledger(),
+            130..147 => self.ledger(),
             _ => self.weighing(),
         }
     }
