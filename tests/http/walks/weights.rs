@@ -313,6 +313,9 @@ async fn weights_that_cannot_be_written_are_counted_and_made_later() {
     at_the_hour(&app);
     app.report(&[&miner(0)]).await;
     push(&app, 0, &miner(0), 0.8).await;
+    over(&app);
+    let first = current(&app).await;
+    push(&app, 0, &miner(0), 0.6).await;
     let database = app.folder().join("pithead.db");
     let mut db = SqliteConnectOptions::new().filename(database).connect().await.unwrap();
     sqlx::query("ALTER TABLE weight_run RENAME TO away").execute(&mut db).await.unwrap();
@@ -323,6 +326,8 @@ async fn weights_that_cannot_be_written_are_counted_and_made_later() {
     wait_for("a failure is counted", LIMIT, grown).await;
     sqlx::query("ALTER TABLE away RENAME TO weight_run").execute(&mut db).await.unwrap();
     app.advance(10_000);
-    assert_eq!(current(&app).await["weights"][0]["weight"], 1.0);
+    let told = current(&app).await;
+    assert_ne!((&told["run"], &told["window_end"]), (&first["run"], &first["window_end"]));
+    assert_eq!(get(&app, "/api/v1/weights/export").await["scores"][0]["score"], 0.7);
     app.finish().await;
 }
