@@ -36,7 +36,11 @@ metrics! {
     BLOB_BYTES_DELETED: describe_counter = "pithead_blob_bytes_deleted_total", "Bytes of blobs deleted since no file named them.";
     EVALUATIONS: describe_counter = "pithead_evaluations_total", "Judgements of responses taken.";
     SCORES_PUSHED: describe_counter = "pithead_scores_pushed_total", "Scores of validators' own tasks taken.";
-    STATS_WRITES_FAILED: describe_counter = "pithead_stats_writes_failed_total", "Evaluations and sums of scores that could not be written.";
+    STATS_WRITES_FAILED: describe_counter = "pithead_stats_writes_failed_total", "Evaluations, sums and weights that could not be written.";
+    WEIGHTS_RUNS: describe_counter = "pithead_weights_runs_total", "Calculations of the current weights that were kept.";
+    WEIGHTS_RECORDS: describe_counter = "pithead_weights_records_total", "Records of miners by period that were written.";
+    WEIGHTS_RUN_SECONDS: describe_histogram = "pithead_weights_run_seconds", "Time that the weights of an hour took, records included.";
+    WEIGHTS_WRITE_SECONDS: describe_histogram = "pithead_weights_write_seconds", "Time of one write of weights, its wait for the writer included.";
     CHAIN_BLOCK: describe_gauge = "pithead_chain_block", "Block of the snapshot that is believed.";
     CHAIN_ADOPTED_AT: describe_gauge = "pithead_chain_adopted_timestamp_seconds", "Since when it is believed, Unix seconds.";
     ACTORS_RESPAWNED: describe_counter = "pithead_actors_respawned_total", "Miner actors that died and were started again.";

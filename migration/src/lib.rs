@@ -15,6 +15,7 @@ mod m20261121_000008_redundancy;
 mod m20261121_000009_history;
 mod m20261121_000010_done_order;
 mod m20261121_000011_ledger;
+mod m20261121_000012_weight_runs;
 mod m20261121_000013_submissions;
 mod m20261121_000014_metagraph;
 
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000009_history::Migration),
             Box::new(m20261121_000010_done_order::Migration),
             Box::new(m20261121_000011_ledger::Migration),
+            Box::new(m20261121_000012_weight_runs::Migration),
             Box::new(m20261121_000013_submissions::Migration),
             Box::new(m20261121_000014_metagraph::Migration),
         ]

@@ -3,6 +3,8 @@
 //! task on its way to the miners and back.
 
 mod fold;
+mod periods;
+mod runs;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use crate::domain::units::Millis;
 use crate::store::{Evaluate, Evaluated, ScoreDays, StoreResult};
 
 pub use fold::SumHours;
+pub use runs::MadeUpTo;
 
 /// See the module's docs.
 pub struct Stats {
@@ -24,6 +27,7 @@ pub struct Stats {
     /// Leaderboards that were made a moment ago.
     boards: HashMap<Board, (Millis, Arc<Vec<Line>>)>,
     fold: fold::Fold,
+    runs: runs::Runs,
 }
 
 /// How often is looked whether an hour is over.
@@ -38,7 +42,8 @@ impl Stats {
     /// Stats on this store.
     #[must_use]
     pub fn new(deps: Arc<Deps>) -> Self {
-        Self { deps, boards: HashMap::new(), fold: fold::Fold::default() }
+        let (fold, runs) = (fold::Fold::default(), runs::Runs::default());
+        Self { deps, boards: HashMap::new(), fold, runs }
     }
 }
 
@@ -49,6 +54,8 @@ impl Actor for Stats {
         ctx.set_mailbox_capacity(crate::domain::limits::IN_FLIGHT_MAX);
         ctx.notify(SumHours);
         ctx.run_interval(FOLD_EVERY, |_, ctx| ctx.notify(SumHours));
+        let every = Duration::from_millis(self.deps.config.sweep_millis);
+        ctx.run_interval(every, Self::look);
     }
 }
 

@@ -5,14 +5,24 @@ use serde::{Deserialize, Serialize};
 use super::{Config, ConfigError, invalid};
 use crate::domain::limits::{NAME_CHARS_MAX, WEIGHT_KINDS_MAX};
 use crate::domain::units::{HOUR, ONE};
-use crate::domain::weights::WeightedKind;
+use crate::domain::weights::{PolicyName, WeightedKind};
 
 /// What weights are made of.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WeightsConfig {
-    /// Days that pushed scores and sums by hour stay.
+    /// Figures that weights are computed with.
+    pub policy: PolicyName,
+    /// Days of scores that the current weights are made of.
+    pub window_days: u32,
+    /// Days that pushed scores, sums by hour, calculations and records stay.
     pub retention_days: u32,
+    /// Whether records keep how each weight came about.
+    pub enable_detailed_pathways: bool,
+    /// Whether records of periods that still run are written, too, hour by hour.
+    pub enable_realtime_updates: bool,
+    /// A run that takes longer is told of, in milliseconds.
+    pub performance_impact_threshold_millis: u64,
     /// Kinds that are scored beside those that are distributed here, or other figures for these.
     #[serde(default)]
     pub kinds: Vec<KindWeight>,
@@ -56,6 +66,10 @@ impl WeightsConfig {
         if !DAYS.contains(&self.retention_days) {
             let problem = format!("must be {} to {}", DAYS.start(), DAYS.end());
             return Err(invalid("weights.retention_days", problem));
+        }
+        if self.window_days == 0 || self.window_days > self.retention_days {
+            let problem = "must be 1 to `weights.retention_days`";
+            return Err(invalid("weights.window_days", problem));
         }
         for (place, kind) in self.kinds.iter().enumerate() {
             let bad =

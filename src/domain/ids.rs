@@ -86,6 +86,11 @@ uuid_id!(
 );
 
 uuid_id!(
+    /// One calculation of the current weights.
+    RunId,
+    "a run id (a UUID)"
+);
+uuid_id!(
     /// One endpoint of a client that wants to be told.
     WebhookId,
     "a webhook id (a UUID)"

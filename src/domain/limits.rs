@@ -24,8 +24,8 @@
 //! assert!(LANE_PARALLEL < OWNER_PARALLEL && OWNER_PARALLEL < DELIVERIES_PARALLEL);
 //! // A delivery is given up before its row is forgotten.
 //! assert!(pithead::domain::webhook::PAUSES_MILLIS.iter().sum::<i64>() * 2 < DELIVERIES_KEPT_MILLIS);
-//! // One SQLite statement binds at most 32,766 values; the widest row has 24.
-//! assert!(BATCH_ROWS_MAX * 24 < 32_766);
+//! // One SQLite statement binds at most 32,766 values; the widest row has 30.
+//! assert!(BATCH_ROWS_MAX * 30 < 32_766);
 //! ```
 
 use std::num::NonZeroU32;
@@ -106,6 +106,10 @@ pub const SCORES_LONGER_MILLIS: i64 = DAY;
 pub const DAYS_KEPT_MILLIS: i64 = 400 * DAY;
 /// Scores that one request pushes at most: a subnet of 256 miners at four kinds.
 pub const PUSHED_SCORES_MAX: usize = 1_000;
+/// Scores pushed within so many hours of a period's end still count in its records.
+pub const RECORDS_LATE_HOURS: i64 = 24;
+/// Weights that could not be made are tried again after this time.
+pub const RUN_AGAIN_MILLIS: i64 = 10 * SECOND;
 /// Reports per minute and validator.
 pub const REPORTS_PER_MINUTE: u32 = 120;
 /// Tasks per minute and client.

@@ -6,6 +6,7 @@
 
 pub mod answered;
 pub mod auth;
+mod csv;
 mod download;
 pub mod error;
 mod fields;

@@ -123,3 +123,10 @@ SELECT d.id FROM delivery d
 WHERE (CASE WHEN d.next_at IS NOT NULL THEN 1 ELSE 0 END)
   + (CASE WHEN d.delivered_at IS NOT NULL THEN 1 ELSE 0 END)
   + (CASE WHEN d.given_up_at IS NOT NULL THEN 1 ELSE 0 END) <> 1
+
+-- name: kinds_belong_to_records
+-- A record and its kinds are written and forgotten together.
+SELECT k.registration_id FROM miner_performance_kind k
+WHERE NOT EXISTS (SELECT 1 FROM miner_performance_stats s
+  WHERE s.registration_id = k.registration_id AND s.period_type = k.period_type
+    AND s.period_start = k.period_start)

@@ -21,6 +21,7 @@ pub mod sql;
 pub mod submission;
 pub mod voice;
 pub mod webhook;
+pub mod weights;
 pub mod widen;
 
 use async_trait::async_trait;
@@ -39,11 +40,14 @@ pub use row::*;
 pub use submission::*;
 pub use voice::*;
 pub use webhook::*;
+pub use weights::*;
 pub use widen::*;
 
 use crate::domain::ids::{
-    DeliveryId, FileId, Hotkey, MinerUid, RegistrationId, TaskId, ValidatorId, VoiceId, WebhookId,
+    DeliveryId, FileId, Hotkey, MinerUid, RegistrationId, RunId, TaskId, ValidatorId, VoiceId,
+    WebhookId,
 };
+use crate::domain::period::Period;
 use crate::domain::units::Millis;
 
 /// Why the store could not do what it was asked.
@@ -153,6 +157,13 @@ pub trait Store: Send + Sync + 'static {
     /// Moves tasks that ended long ago into the archive, and forgets the oldest there, oldest first.
     /// Writes nothing when there is none.
     async fn archive(&self, command: Archive) -> StoreResult<Archived>;
+    /// Writes down a calculation of the current weights.
+    async fn put_run(&self, command: PutRun) -> StoreResult<()>;
+    /// Writes the records of one period; those that stand already are not touched. How many changed.
+    async fn put_records(&self, command: PutRecords) -> StoreResult<u64>;
+    /// Forgets old calculations, and the records of periods that ended long ago; how many went.
+    /// Writes nothing when there are none.
+    async fn forget_records(&self, command: ForgetRecords) -> StoreResult<u64>;
 
     /// Everything that actors are rebuilt from.
     async fn load(&self, reports_since: Millis) -> StoreResult<Loaded>;
@@ -205,6 +216,16 @@ pub trait Store: Send + Sync + 'static {
     /// Work of the days from one to another, without the latter, ordered by miner and kind. Days
     /// since the Unix epoch, in UTC.
     async fn work(&self, from_day: i64, to_day: i64) -> StoreResult<Vec<WorkSum>>;
+    /// A calculation of the current weights by its id, or the newest one.
+    async fn weight_run(&self, id: Option<RunId>) -> StoreResult<Option<WeightRunRow>>;
+    /// A page of miners' records.
+    async fn performances(&self, page: PerformancePage) -> StoreResult<Vec<PerformanceRow>>;
+    /// Begin of the newest period of each type that has records.
+    async fn newest_periods(&self) -> StoreResult<Vec<(Period, Millis)>>;
+    /// Average scores in the records of one period, by registration.
+    async fn average_scores(&self, period: Period, start: Millis) -> StoreResult<AverageScores>;
+    /// Those of these registrations that are known, open or closed, by id.
+    async fn registrations(&self, ids: Vec<RegistrationId>) -> StoreResult<Vec<RegistrationRow>>;
     /// What clients had done, by day, newest first.
     async fn usage(&self, days: UsageDays) -> StoreResult<Vec<UsageRow>>;
     /// One file.

@@ -32,6 +32,8 @@ fn entities() -> Schema {
     entity::<e::idempotency::Entity>(&mut schema);
     entity::<e::metagraph::Entity>(&mut schema);
     entity::<e::miner_kind_record::Entity>(&mut schema);
+    entity::<e::miner_performance_kind::Entity>(&mut schema);
+    entity::<e::miner_performance_stats::Entity>(&mut schema);
     entity::<e::pushed_score::Entity>(&mut schema);
     entity::<e::registration::Entity>(&mut schema);
     entity::<e::replay::Entity>(&mut schema);
@@ -50,6 +52,7 @@ fn entities() -> Schema {
     entity::<e::voice::Entity>(&mut schema);
     entity::<e::voice_day::Entity>(&mut schema);
     entity::<e::webhook::Entity>(&mut schema);
+    entity::<e::weight_run::Entity>(&mut schema);
     entity::<e::work_day::Entity>(&mut schema);
     schema
 }
@@ -80,6 +83,7 @@ fn kind_of(column: &ColumnType) -> &'static str {
         ColumnType::String(_) | ColumnType::Text => "text",
         ColumnType::Integer => "int",
         ColumnType::BigInteger => "big",
+        ColumnType::Double => "real",
         ColumnType::Boolean => "bool",
         ColumnType::VarBinary(_) | ColumnType::Binary(_) | ColumnType::Blob => "bytes",
         ColumnType::Json | ColumnType::JsonBinary => "json",
@@ -96,6 +100,7 @@ fn kind_in(declared: &str) -> &'static str {
         "text" | "varchar" | "character varying" => "text",
         "integer" => "int",
         "bigint" => "big",
+        "double" | "double precision" => "real",
         "boolean" => "bool",
         "blob" | "bytea" => "bytes",
         "json" | "json_text" => "json",

@@ -23,6 +23,12 @@ pub(super) struct Fold {
 }
 
 impl Fold {
+    /// Whether all hours before this one are summed.
+    pub(super) fn is_up_to(&self, hour: i64) -> bool {
+        let again = self.again.is_some_and(|again| again < hour);
+        !self.running && !again && self.next.is_some_and(|next| next >= hour)
+    }
+
     /// There may be a new score of this moment: its hour is summed anew if it was summed before.
     pub(super) fn scored(&mut self, at: Millis) {
         self.hour_again(hour_of(at));

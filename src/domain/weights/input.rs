@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::WeightsError;
 use crate::domain::ids::{MinerUid, RegistrationId};
@@ -14,12 +14,12 @@ use crate::domain::limits::{
 
 /// Whom a weight is for. Two owners of one uid are two miners, told apart by their registrations;
 /// the order is that of uids, then of registrations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Miner {
     /// Place in the subnet.
     pub uid: MinerUid,
     /// Whose; `None` where a uid has one owner only, as in a file.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<RegistrationId>,
 }
 
@@ -30,7 +30,7 @@ impl From<MinerUid> for Miner {
 }
 
 /// A kind of task as far as weights go.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WeightedKind {
     /// Name.
     pub name: String,

@@ -15,24 +15,34 @@
 //! 8  submit       as 16-bit numbers
 //! ```
 
+mod bucket;
+mod explain;
 mod input;
 mod number;
 mod offline;
 mod pathway;
+mod performance;
 mod policy;
 mod record;
+mod run;
 mod submit;
 mod transform;
 mod value;
 
+pub use bucket::{Bucket, Given, Standing, Standings, Voice, standings};
+pub use explain::{Explained, Step};
 pub use input::{Miner, TaskValue, WeightedKind};
 pub use offline::{OfflineError, offline};
+pub use performance::{KindPerformance, Performance, PeriodInput, performances};
 pub use policy::{Averaging, Boost, Policy, PolicyName};
 pub use record::{Calculation, KindRecord, Pathway, Record, Sigmoid, TaskRecord};
+pub use run::{FileScore, Owner, Owners, Run, RunMiner, WeightsFile};
 pub use submit::{submission, upscale};
 pub use transform::Transform;
 pub use value::{Scored, Work, task_value};
 
+#[cfg(test)]
+mod ledger_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

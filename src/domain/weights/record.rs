@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::input::Miner;
 use super::transform::Transform;
@@ -21,7 +21,7 @@ text_enum! {
 }
 
 /// The weights of all miners, and how they came about.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calculation {
     /// Hash of the policy.
     pub policy_hash: String,
@@ -36,7 +36,7 @@ pub struct Calculation {
 }
 
 /// One kind: what all of its miners share.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KindRecord {
     /// Name.
     pub name: Arc<str>,
@@ -55,7 +55,7 @@ pub struct KindRecord {
 }
 
 /// `1 / (1 + exp(-slope (score - midpoint)))`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Sigmoid {
     /// The mean of the scores.
     pub midpoint: f64,
@@ -71,7 +71,7 @@ impl Sigmoid {
 }
 
 /// One miner: what it gets, and why.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Who.
     #[serde(flatten)]
@@ -104,7 +104,7 @@ pub struct Record {
 }
 
 /// One kind of one miner.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskRecord {
     /// Name of the kind.
     pub kind: Arc<str>,

@@ -1,14 +1,14 @@
 //! Steps 5 to 7: raw weights are bent so that the best stand out, or placed where that would leave
 //! them too much alike, and divided by their sum.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::number::{percentile, population_std};
 use super::policy::Policy;
 use super::record::Record;
 
 /// What all miners share of the last steps.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Transform {
     /// The largest raw weight.
     pub raw_max: f64,

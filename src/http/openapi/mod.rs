@@ -21,6 +21,7 @@ pub(super) mod miners;
 pub(super) mod network;
 pub(super) mod openai;
 pub(super) mod ops;
+pub(super) mod performance;
 pub(super) mod pull;
 pub(super) mod reports;
 pub(super) mod responses;
@@ -32,6 +33,7 @@ pub(super) mod tasks;
 pub(super) mod validators;
 pub(super) mod voices;
 pub(super) mod webhooks;
+pub(super) mod weights;
 
 use std::sync::OnceLock;
 
@@ -46,7 +48,7 @@ pub(super) use signature::{Argument, Signature};
 pub(super) type About = fn(&KindRegistry) -> Operation;
 
 /// Groups of routes, each with what it is about.
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     (SUBMIT, "Clients hand tasks in."),
     (TASKS, "Clients follow their tasks and fetch results."),
     (FILES, "Files and voices."),
@@ -55,6 +57,7 @@ const TAGS: [(&str, &str); 9] = [
     (MINERS, "Miners fetch work and answer it."),
     (VALIDATORS, "Validators report on miners and judge responses."),
     (NETWORK, "The merged picture of miners and validators."),
+    (WEIGHTS, "What miners are worth, and how that came about."),
     (OPERATION, "Probes, figures and keys, and this document."),
 ];
 
@@ -66,6 +69,7 @@ const OPENAI: &str = "OpenAI";
 const MINERS: &str = "Miners";
 const VALIDATORS: &str = "Validators";
 const NETWORK: &str = "Network";
+const WEIGHTS: &str = "Weights";
 const OPERATION: &str = "Operation";
 
 /// The document and its page, made when first asked for.

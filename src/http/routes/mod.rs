@@ -9,6 +9,7 @@ mod miners;
 mod network;
 mod openai;
 mod ops;
+mod performance;
 mod pull;
 mod reports;
 mod responses;
@@ -20,6 +21,7 @@ mod tasks;
 mod validators;
 mod voices;
 mod webhooks;
+mod weights;
 
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::web::{self, ServiceConfig};
@@ -146,6 +148,11 @@ pub(super) fn entries() -> Vec<Entry> {
         post "/api/v1/weights/submissions" submissions::put;
         get "/api/v1/kinds" network::kinds;
         get "/api/v1/leaderboard" standing::leaderboard;
+        get "/api/v1/weights/current" weights::current;
+        get "/api/v1/weights/export" weights::export;
+        get "/api/v1/weights/{uid}" weights::one;
+        get "/api/v1/weights/{uid}/explain" weights::explain;
+        get "/api/v1/performance-stats" performance::stats;
         // Last, since its first part is a pattern.
         get "/api/v1/{kind}/{id}/result" tasks::result;
     }

@@ -27,7 +27,7 @@ pub(super) struct Wanted {
     cursor: Option<String>,
 }
 
-fn one_of<T: std::str::FromStr<Err = BadId>>(
+pub(super) fn one_of<T: std::str::FromStr<Err = BadId>>(
     name: &str,
     text: Option<&str>,
     default: T,

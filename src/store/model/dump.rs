@@ -63,7 +63,7 @@ macro_rules! plain_cells {
         }
     })* };
 }
-plain_cells!(String, str, bool, u16, u32, u64, i32, i64, Uuid, Value);
+plain_cells!(String, str, bool, u16, u32, u64, i32, i64, f64, Uuid, Value);
 
 impl Cell for Millis {
     fn cell(&self) -> String {
@@ -126,6 +126,7 @@ impl Tables {
         self.dump_submissions(&mut dump);
         self.dump_metagraphs(&mut dump);
         self.dump_history(&mut dump);
+        self.dump_weights(&mut dump);
         self.dump_ledger(&mut dump);
         dump
     }

@@ -16,6 +16,7 @@ mod reads;
 mod records;
 mod submission;
 mod webhook;
+mod weights;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -59,6 +60,8 @@ struct Tables {
     voice_days: BTreeMap<(RegistrationId, String, i64, ValidatorId), ScoreSum>,
     work_days: BTreeMap<(RegistrationId, String, i64), ledger::Work>,
     archive: BTreeMap<TaskId, ArchivedTask>,
+    weight_runs: BTreeMap<RunId, WeightRunRow>,
+    performances: BTreeMap<weights::PerformanceKey, PerformanceRow>,
     usage: BTreeMap<(String, i64, String), UsageCounts>,
     webhooks: BTreeMap<WebhookId, WebhookRow>,
     callback_secrets: BTreeMap<String, CallbackSecretRow>,
@@ -245,6 +248,16 @@ impl Store for ModelStore {
     async fn archive(&self, command: Archive) -> StoreResult<Archived> {
         Ok(self.command().archive(&command))
     }
+    async fn put_run(&self, PutRun(run): PutRun) -> StoreResult<()> {
+        self.command().put_run(run);
+        Ok(())
+    }
+    async fn put_records(&self, command: PutRecords) -> StoreResult<u64> {
+        Ok(self.command().put_records(command))
+    }
+    async fn forget_records(&self, command: ForgetRecords) -> StoreResult<u64> {
+        Ok(self.command().forget_records(command))
+    }
 
     async fn load(&self, reports_since: Millis) -> StoreResult<Loaded> {
         Ok(self.tables().load(reports_since))
@@ -311,6 +324,21 @@ impl Store for ModelStore {
     }
     async fn work(&self, from_day: i64, to_day: i64) -> StoreResult<Vec<WorkSum>> {
         Ok(self.tables().work(from_day, to_day))
+    }
+    async fn weight_run(&self, id: Option<RunId>) -> StoreResult<Option<WeightRunRow>> {
+        Ok(self.tables().weight_run(id))
+    }
+    async fn performances(&self, page: PerformancePage) -> StoreResult<Vec<PerformanceRow>> {
+        Ok(self.tables().performances(&page))
+    }
+    async fn newest_periods(&self) -> StoreResult<Vec<(Period, Millis)>> {
+        Ok(self.tables().newest_periods())
+    }
+    async fn average_scores(&self, period: Period, start: Millis) -> StoreResult<AverageScores> {
+        Ok(self.tables().average_scores(period, start))
+    }
+    async fn registrations(&self, ids: Vec<RegistrationId>) -> StoreResult<Vec<RegistrationRow>> {
+        Ok(self.tables().registrations_of(&ids))
     }
     async fn usage(&self, days: UsageDays) -> StoreResult<Vec<UsageRow>> {
         Ok(self.tables().usage_of(&days))

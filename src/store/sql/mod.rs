@@ -30,6 +30,8 @@ mod submission;
 mod usage;
 mod voices;
 mod webhook;
+mod weights;
+mod weights_row;
 mod widen;
 mod writer;
 
@@ -294,6 +296,21 @@ impl Store for SqlStore {
         }
         self.commit(command).await
     }
+    async fn put_run(&self, command: PutRun) -> StoreResult<()> {
+        self.commit(command).await
+    }
+    async fn put_records(&self, command: PutRecords) -> StoreResult<u64> {
+        if weights::changed(&self.readers, &command).await?.is_empty() {
+            return Ok(0);
+        }
+        self.commit(command).await
+    }
+    async fn forget_records(&self, command: ForgetRecords) -> StoreResult<u64> {
+        if !weights::any_old(&self.readers, command.before).await? {
+            return Ok(0);
+        }
+        self.commit(command).await
+    }
 
     async fn load(&self, reports_since: Millis) -> StoreResult<Loaded> {
         reads::load(&self.readers, reports_since).await
@@ -365,6 +382,21 @@ impl Store for SqlStore {
     }
     async fn work(&self, from_day: i64, to_day: i64) -> StoreResult<Vec<WorkSum>> {
         ledger::work(&self.readers, from_day, to_day).await
+    }
+    async fn weight_run(&self, id: Option<RunId>) -> StoreResult<Option<WeightRunRow>> {
+        weights::weight_run(&self.readers, id).await
+    }
+    async fn performances(&self, page: PerformancePage) -> StoreResult<Vec<PerformanceRow>> {
+        weights::performances(&self.readers, page).await
+    }
+    async fn newest_periods(&self) -> StoreResult<Vec<(Period, Millis)>> {
+        weights::newest_periods(&self.readers).await
+    }
+    async fn average_scores(&self, period: Period, start: Millis) -> StoreResult<AverageScores> {
+        weights::average_scores(&self.readers, period, start).await
+    }
+    async fn registrations(&self, ids: Vec<RegistrationId>) -> StoreResult<Vec<RegistrationRow>> {
+        weights::registrations(&self.readers, ids).await
     }
     async fn usage(&self, days: UsageDays) -> StoreResult<Vec<UsageRow>> {
         usage::read(&self.readers, days).await

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::outbox::Known;
 use super::{
     chain, end, enqueue, evaluate, files, history, lease, ledger, nonce, records, register,
-    respond, submission, voices, webhook, widen,
+    respond, submission, voices, webhook, weights, widen,
 };
 use crate::domain::ids::{DeliveryId, MinerUid, TaskId, ValidatorId, WebhookId};
 use crate::domain::limits::{BATCH_COMMANDS_MAX, WRITER_QUEUE_MAX};
@@ -196,6 +196,9 @@ jobs! {
     sweeps: Sweep(Sweep) -> Swept, |_: &Sweep| Key::All;
     prunes: Prune(Prune) -> u64, |_: &Prune| Key::All;
     archives: Archive(Archive) -> Archived, |_: &Archive| Key::All;
+    runs: PutRun(PutRun) -> (), |_: &PutRun| Key::All;
+    performances: PutRecords(PutRecords) -> u64, |_: &PutRecords| Key::All;
+    forgotten: ForgetRecords(ForgetRecords) -> u64, |_: &ForgetRecords| Key::All;
 }
 
 /// How long the writer's plans are kept: planning some hundred statements takes tens of milliseconds.
@@ -409,6 +412,9 @@ async fn apply(
     files::unreferenced(tx, &mut batch.unreferenced).await?;
     records::prune(tx, &mut batch.prunes).await?;
     history::archive(tx, &mut batch.archives).await?;
+    weights::put_runs(tx, &mut batch.runs).await?;
+    weights::put_records(tx, &mut batch.performances).await?;
+    weights::forget(tx, &mut batch.forgotten).await?;
     Ok(outbox.rows)
 }
 

@@ -9,7 +9,7 @@ use crate::support::{Call, Peer, TestApp, Who, miner, text, validator, wait_for}
 const DAY: i64 = 24 * 3_600_000;
 
 /// A task that this miner answered, judged with this accuracy.
-async fn judged(app: &TestApp, by: &Peer, accuracy: f64) -> String {
+pub(super) async fn judged(app: &TestApp, by: &Peer, accuracy: f64) -> String {
     let task = app.submit_tts(&[("redundancy", "1")]).await;
     let lease = app.one_lease(by).await;
     app.answer(by, &lease).await.ok();

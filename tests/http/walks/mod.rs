@@ -21,3 +21,4 @@ mod stream;
 pub(crate) mod task;
 mod told;
 mod waiting;
+mod weights;

@@ -6,8 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pithead::app::{AppError, Server};
 use pithead::domain::ids::{
-    DeliveryId, FileId, Hotkey, MinerUid, RegistrationId, TaskId, ValidatorId, VoiceId, WebhookId,
+    DeliveryId, FileId, Hotkey, MinerUid, RegistrationId, RunId, TaskId, ValidatorId, VoiceId,
+    WebhookId,
 };
+use pithead::domain::period::Period;
 use pithead::domain::units::Millis;
 use pithead::outside::Clock;
 use pithead::store::model::ModelStore;
@@ -80,6 +82,14 @@ delegate! {
     redeliver(id: DeliveryId, now: Millis) -> bool;
     prune(before: Prune) -> u64;
     archive(command: Archive) -> Archived;
+    put_run(command: PutRun) -> ();
+    put_records(command: PutRecords) -> u64;
+    forget_records(command: ForgetRecords) -> u64;
+    weight_run(id: Option<RunId>) -> Option<WeightRunRow>;
+    performances(page: PerformancePage) -> Vec<PerformanceRow>;
+    newest_periods() -> Vec<(Period, Millis)>;
+    average_scores(period: Period, start: Millis) -> AverageScores;
+    registrations(ids: Vec<RegistrationId>) -> Vec<RegistrationRow>;
     load(since: Millis) -> Loaded;
     task(id: TaskId) -> Option<TaskRecord>;
     held_by(holder: Holder) -> Vec<TaskRecord>;

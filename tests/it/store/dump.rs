@@ -29,6 +29,8 @@ pub(super) async fn of(store: &SqlStore) -> Dump {
     table::<e::voice_day::Entity>(&mut dump, db).await;
     table::<e::work_day::Entity>(&mut dump, db).await;
     table::<e::usage_day::Entity>(&mut dump, db).await;
+    table::<e::miner_performance_stats::Entity>(&mut dump, db).await;
+    table::<e::miner_performance_kind::Entity>(&mut dump, db).await;
     table::<e::file::Entity>(&mut dump, db).await;
     table::<e::voice::Entity>(&mut dump, db).await;
     table::<e::api_key::Entity>(&mut dump, db).await;
@@ -54,6 +56,11 @@ pub(super) async fn of(store: &SqlStore) -> Dump {
         line::<e::archive::Entity>(&archived)
     });
     dump.table("archive", archived.collect());
+    let runs = e::weight_run::Entity::find().all(db).await.unwrap().into_iter().map(|mut run| {
+        run.body = zstd::decode_all(run.body.as_slice()).unwrap();
+        line::<e::weight_run::Entity>(&run)
+    });
+    dump.table("weight_run", runs.collect());
     let snapshots = e::metagraph::Entity::find().all(db).await.unwrap();
     let snapshots = snapshots.into_iter().map(|mut snapshot| {
         snapshot.body = zstd::decode_all(snapshot.body.as_slice()).unwrap();
@@ -79,6 +86,7 @@ fn text(value: Value) -> String {
         Value::Bool(value) => value.cell(),
         Value::Int(value) => value.cell(),
         Value::BigInt(value) => value.cell(),
+        Value::Double(value) => value.cell(),
         Value::String(value) => value.cell(),
         Value::Bytes(value) => value.as_deref().cell(),
         Value::Uuid(value) => value.cell(),

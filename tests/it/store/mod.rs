@@ -26,6 +26,7 @@ mod respond;
 mod submissions;
 mod sweep;
 mod telling;
+mod weights;
 mod widen;
 
 use pithead::store::Store;

@@ -5,6 +5,7 @@
 mod chain;
 mod ledger;
 mod telling;
+mod weighing;
 mod world;
 
 use pithead::domain::ids::{DeliveryId, MinerUid, WebhookId};
@@ -105,6 +106,9 @@ commands!(
     note_delivery(NoteDelivery),
     prune(Prune),
     archive(Archive),
+    put_run(PutRun),
+    put_records(PutRecords),
+    forget_records(ForgetRecords),
 );
 
 fn told<T: std::fmt::Debug>(answer: StoreResult<T>) -> String {
@@ -163,6 +167,7 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
         let owner = owner.map(ToOwned::to_owned);
         text.push(told(store.voices(VoicePage { owner, after, limit }).await));
     }
+    text.extend(weighing::reads(store).await);
     text.push(told(store.webhooks(None, 10).await));
     text.push(told(store.webhooks(Some("alice".to_owned()), 10).await));
     text.push(told(store.callback_secret("alice").await));

@@ -33,7 +33,7 @@ impl World {
                 _ => Command::PutSubmission(self.submission()),
             };
         }
-        match self.dice.below(132) {
+        match self.dice.below(153) {
             0..12 => Command::Enqueue(self.enqueue()),
             12..31 => Command::Assign(self.assign()),
             31..32 => Command::Widen(self.widen()),
@@ -44,12 +44,13 @@ impl World {
             62..69 => Command::Release(self.release()),
             69..71 => Command::Cancel(self.cancel()),
             71..78 => Command::Sweep(self.sweep()),
-            78..86 => Command::Evaluate(self.evaluate()),
-            86..92 => Command::Register(self.register()),
-            92..100 => self.record(),
-            100..107 => self.telling(),
-            122..132 => self.ledger(),
-            _ => self.of_files(),
+            78..92 => Command::Evaluate(self.evaluate()),
+            92..98 => Command::Register(self.register()),
+            98..106 => self.record(),
+            106..113 => self.telling(),
+            113..130 => self.of_files(),
+            130..147 => self.ledger(),
+            _ => self.weighing(),
         }
     }
 

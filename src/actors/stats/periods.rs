@@ -1,0 +1,151 @@
+//! The records of miners by period: those of running periods hour by hour, those of ended ones for a
+//! day more, since validators may be late. What is left to make is seen from the records that stand, so that a server that was down
+//! makes up for it.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::runs::{Work, blocking, buckets, given, owners, unusable};
+use crate::domain::limits::RECORDS_LATE_HOURS;
+use crate::domain::period::{Period, begin_of, day_of};
+use crate::domain::units::{HOUR, Millis};
+use crate::domain::weights::{PeriodInput, performances, standings};
+use crate::store::{AverageScores, PutRecords, ScoreBucket, ScoreHours, StoreResult};
+
+/// By type, the first day of the oldest period that may still change; nothing before the first look.
+pub(super) type Made = BTreeMap<Period, i64>;
+
+/// One period of a type. Days since the Unix epoch, half-open.
+struct Span {
+    period: Period,
+    first: i64,
+    end: i64,
+}
+
+/// Makes what is left to make.
+pub(super) async fn make(work: &mut Work) -> StoreResult<()> {
+    if work.made.is_empty() {
+        work.made = left(work).await?;
+    }
+    for &period in Period::ALL {
+        match period {
+            Period::AllTime => all_time(work).await?,
+            Period::Daily | Period::Weekly | Period::Monthly => {
+                ended_and_running(work, period).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the records that stand leave to make: each type from its newest period on, or from the oldest
+/// scores.
+async fn left(work: &Work) -> StoreResult<Made> {
+    let newest = work.deps.store.newest_periods().await?;
+    let mut oldest = work.to - work.deps.config.weights.retention_hours();
+    if newest.is_empty() {
+        let all = work.deps.store.score_hours(ScoreHours { from: oldest, to: work.to }).await?;
+        oldest = all.iter().map(|row| row.hour).min().unwrap_or(work.to - 1);
+    }
+    let oldest = Millis(oldest * HOUR);
+    let mut made: Made = Period::ALL.iter().map(|&of| (of, of.days(oldest).0)).collect();
+    made.extend(newest.into_iter().map(|(period, start)| (period, day_of(start))));
+    // All time has no next one: it is made anew.
+    made.insert(Period::AllTime, i64::MIN);
+    Ok(made)
+}
+
+/// Every period of a type from the oldest that may still change to the running one.
+async fn ended_and_running(work: &mut Work, period: Period) -> StoreResult<()> {
+    let realtime = work.deps.config.weights.enable_realtime_updates;
+    let mut next = work.made.get(&period).copied().unwrap_or(i64::MAX);
+    loop {
+        let (first, end) = period.days(begin_of(next));
+        if first * 24 >= work.to {
+            return Ok(());
+        }
+        let ended = end * 24 <= work.to;
+        if ended || realtime {
+            let before = period.days(begin_of(first - 1)).0;
+            let before = work.deps.store.average_scores(period, begin_of(before)).await?;
+            put(work, &Span { period, first, end }, before).await?;
+        }
+        if !ended {
+            return Ok(());
+        }
+        if end * 24 + RECORDS_LATE_HOURS <= work.to {
+            work.made.insert(period, end);
+        }
+        next = end;
+    }
+}
+
+/// All time, of whole days: once a day.
+async fn all_time(work: &mut Work) -> StoreResult<()> {
+    let today = work.to.div_euclid(24);
+    if work.made.get(&Period::AllTime).is_some_and(|made| *made >= today) {
+        return Ok(());
+    }
+    let (first, _) = Period::AllTime.days(Millis(0));
+    put(work, &Span { period: Period::AllTime, first, end: today }, AverageScores::new()).await?;
+    work.made.insert(Period::AllTime, today);
+    Ok(())
+}
+
+/// The scores of a period, up to the end of the last full hour. Sums by hour are kept for a while
+/// only; of days before that, and of all time, there are the sums by day.
+async fn scores(work: &Work, span: &Span) -> StoreResult<Vec<ScoreBucket>> {
+    let store = &work.deps.store;
+    let kept = work.to - work.deps.config.weights.retention_hours();
+    let split = match span.period {
+        Period::AllTime => span.end,
+        Period::Daily | Period::Weekly | Period::Monthly => {
+            span.first.max(kept.div_euclid(24) + 1).min(span.end)
+        }
+    };
+    let mut scores = Vec::new();
+    if split > span.first {
+        let days = store.score_days(split).await?;
+        scores.extend(days.into_iter().filter(|row| row.hour >= span.first * 24));
+    }
+    let hours = ScoreHours { from: split * 24, to: work.to.min(span.end * 24) };
+    if hours.from < hours.to {
+        scores.extend(store.score_hours(hours).await?);
+    }
+    Ok(scores)
+}
+
+async fn put(work: &mut Work, span: &Span, before: AverageScores) -> StoreResult<()> {
+    let scores = scores(work, span).await?;
+    let tasks = work.deps.store.work(span.first, span.end).await?;
+    if scores.is_empty() && tasks.is_empty() {
+        return Ok(());
+    }
+    let owners = owners(&work.deps, &scores, &tasks).await?;
+    let config = &work.deps.config;
+    let (name, kinds) = (config.weights.policy, config.weighted_kinds());
+    let detailed = config.weights.enable_detailed_pathways;
+    let records = blocking(move || {
+        let policy = name.policy();
+        let standings = standings(&policy, &kinds, &buckets(scores), &given(tasks));
+        let (kinds, standings, owners) = (&kinds, &standings, &owners);
+        let input =
+            PeriodInput { policy: &policy, kinds, standings, owners, before: &before, detailed };
+        performances(&input).map_err(unusable)
+    });
+    let records = records.await?;
+    let (_, end) = span.period.days(begin_of(span.first));
+    let put = PutRecords {
+        period: span.period,
+        start: begin_of(span.first),
+        end: begin_of(end),
+        policy_hash: name.policy().hash(),
+        now: work.deps.clock.now(),
+        records,
+    };
+    let began = Instant::now();
+    let changed = work.deps.store.put_records(put).await?;
+    work.wrote(began);
+    metrics::counter!(crate::telemetry::WEIGHTS_RECORDS).increment(changed);
+    Ok(())
+}

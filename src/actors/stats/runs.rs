@@ -1,0 +1,245 @@
+//! The weights of each full hour, once its scores are summed: one calculation of the rolling window,
+//! and the records of the periods. Read by the readers, computed on a thread of its own, written in a
+//! few transactions; never in the path of a task. Where nothing changed, nothing is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+
+use super::{Stats, SumHours, periods};
+use crate::actors::Deps;
+use crate::domain::ids::{RegistrationId, RunId};
+use crate::domain::limits::{FOLD_AFTER_MILLIS, RUN_AGAIN_MILLIS};
+use crate::domain::period::{day_of, hour_of};
+use crate::domain::units::{HOUR, Millis};
+use crate::domain::weights::{Bucket, Given, Owner, Owners, Run, standings};
+use crate::store::{
+    ForgetRecords, PutRun, ScoreBucket, ScoreHours, StoreError, StoreResult, WeightRunRow, WorkSum,
+};
+
+/// How far the weights are.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    /// The hour up to which they are made; unknown before the first run.
+    done: Option<i64>,
+    running: bool,
+    summing: bool,
+    /// Not before this moment: the last try failed.
+    again_at: Millis,
+    /// Of the periods.
+    pub(super) made: periods::Made,
+    /// The day on which old ones were forgotten.
+    forgot: i64,
+    /// Whether a run that took too long was told of.
+    warned: bool,
+}
+
+/// What one run does with, while it is on its way.
+pub(super) struct Work {
+    pub(super) deps: Arc<Deps>,
+    /// The end of the last full hour, in hours since the epoch.
+    pub(super) to: i64,
+    pub(super) made: periods::Made,
+    /// The longest that one of its writes took.
+    pub(super) held: Duration,
+}
+
+impl Stats {
+    /// Looks whether an hour is over that has no run yet.
+    pub(super) fn look(&mut self, ctx: &mut Context<Self>) {
+        let now = self.deps.clock.now();
+        let to = hour_of(now.plus(-FOLD_AFTER_MILLIS));
+        let runs = &self.runs;
+        if runs.running || runs.done.is_some_and(|done| done >= to) || now < runs.again_at {
+            return;
+        }
+        if !self.fold.is_up_to(to) {
+            self.sum(ctx);
+            return;
+        }
+        self.runs.running = true;
+        let made = std::mem::take(&mut self.runs.made);
+        let forget = self.runs.forgot != day_of(now);
+        let mut work = Work { deps: self.deps.clone(), to, made, held: Duration::ZERO };
+        let run = async move {
+            let began = Instant::now();
+            let outcome = work.run(forget).await;
+            (outcome, work, began.elapsed())
+        };
+        ctx.spawn(run.into_actor(self).map(move |(outcome, work, took), act, _| {
+            act.runs.running = false;
+            act.runs.made = work.made;
+            metrics::histogram!(crate::telemetry::WEIGHTS_RUN_SECONDS).record(took);
+            match outcome {
+                Ok(()) => {
+                    act.runs.done = Some(to);
+                    act.runs.forgot = day_of(now);
+                    act.runs.warn_of(took, work.held, &act.deps);
+                }
+                Err(error) => {
+                    act.runs.again_at = act.deps.clock.now().plus(RUN_AGAIN_MILLIS);
+                    metrics::counter!(crate::telemetry::STATS_WRITES_FAILED).increment(1);
+                    tracing::warn!(%error, "the weights were not made; trying again soon");
+                }
+            }
+        }));
+    }
+}
+
+impl Stats {
+    /// Has what is over summed at once, instead of at the next look of the fold.
+    fn sum(&mut self, ctx: &mut Context<Self>) {
+        if self.runs.summing {
+            return;
+        }
+        self.runs.summing = true;
+        let sum = ctx.address().send(SumHours);
+        ctx.spawn(sum.into_actor(self).map(|outcome, act, _| {
+            act.runs.summing = false;
+            if !matches!(outcome, Ok(Ok(_))) {
+                act.runs.again_at = act.deps.clock.now().plus(RUN_AGAIN_MILLIS);
+            }
+        }));
+    }
+}
+
+/// The end of the last hour of which the weights are made; nothing before the first look.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Millis>")]
+pub struct MadeUpTo;
+
+impl Handler<MadeUpTo> for Stats {
+    type Result = Option<Millis>;
+
+    fn handle(&mut self, _: MadeUpTo, _: &mut Self::Context) -> Self::Result {
+        self.runs.done.map(|hour| Millis(hour.saturating_mul(HOUR)))
+    }
+}
+
+impl Runs {
+    fn warn_of(&mut self, took: Duration, held: Duration, deps: &Deps) {
+        let most = Duration::from_millis(deps.config.weights.performance_impact_threshold_millis);
+        if took > most && !self.warned {
+            self.warned = true;
+            let (took, held) = (took.as_secs_f64(), held.as_secs_f64());
+            tracing::warn!(
+                took,
+                held,
+                "making the weights took longer than \
+                 `weights.performance_impact_threshold_millis`; this is said once"
+            );
+        }
+    }
+}
+
+impl Work {
+    async fn run(&mut self, forget: bool) -> StoreResult<()> {
+        self.window().await?;
+        periods::make(self).await?;
+        if forget {
+            let kept = self.deps.config.weights.retention_hours();
+            let before = Millis((self.to - kept) * HOUR);
+            self.deps.store.forget_records(ForgetRecords { before }).await?;
+        }
+        Ok(())
+    }
+
+    /// The current vector, from the rolling window.
+    async fn window(&mut self) -> StoreResult<()> {
+        let (store, config) = (&self.deps.store, &self.deps.config);
+        let from = self.to - i64::from(config.weights.window_days) * 24;
+        let scores = store.score_hours(ScoreHours { from, to: self.to }).await?;
+        let work = store.work(from.div_euclid(24), (self.to - 1).div_euclid(24) + 1).await?;
+        let owners = owners(&self.deps, &scores, &work).await?;
+        let (name, kinds) = (config.weights.policy, config.weighted_kinds());
+        let made = blocking(move || {
+            let standings = standings(&name.policy(), &kinds, &buckets(scores), &given(work));
+            let run = Run::of(name, &kinds, &standings, &owners).map_err(unusable)?;
+            let body = serde_json::to_vec(&run).map_err(unusable)?;
+            Ok((run.calculation.policy_hash, run.miners.is_empty(), body))
+        });
+        let (policy_hash, empty, body) = made.await?;
+        let last = self.deps.store.weight_run(None).await?;
+        if last.as_ref().map_or(empty, |last| last.body == body) {
+            return Ok(());
+        }
+        let run = WeightRunRow {
+            id: RunId(uuid::Uuid::now_v7()),
+            made_at: self.deps.clock.now(),
+            window_from: Millis(from * HOUR),
+            window_to: Millis(self.to * HOUR),
+            policy: name.as_str().to_owned(),
+            policy_hash,
+            body,
+        };
+        let began = Instant::now();
+        self.deps.store.put_run(PutRun(run)).await?;
+        self.wrote(began);
+        metrics::counter!(crate::telemetry::WEIGHTS_RUNS).increment(1);
+        Ok(())
+    }
+
+    /// Notes how long a write took, its wait for the writer included.
+    pub(super) fn wrote(&mut self, began: Instant) {
+        let took = began.elapsed();
+        self.held = self.held.max(took);
+        metrics::histogram!(crate::telemetry::WEIGHTS_WRITE_SECONDS).record(took);
+    }
+}
+
+/// Who they all are.
+pub(super) async fn owners(
+    deps: &Deps,
+    scores: &[ScoreBucket],
+    work: &[WorkSum],
+) -> StoreResult<Owners> {
+    let ids: BTreeSet<RegistrationId> = scores
+        .iter()
+        .map(|row| row.registration)
+        .chain(work.iter().map(|row| row.registration))
+        .collect();
+    let rows = deps.store.registrations(ids.into_iter().collect()).await?;
+    let owner = |row: crate::store::RegistrationRow| {
+        let open = row.closed_at.is_none();
+        (row.id, Owner { uid: row.uid, hotkey: row.hotkey, open })
+    };
+    Ok(rows.into_iter().map(owner).collect::<BTreeMap<_, _>>())
+}
+
+pub(super) fn buckets(rows: Vec<ScoreBucket>) -> Vec<Bucket> {
+    let bucket = |row: ScoreBucket| Bucket {
+        registration: row.registration,
+        kind: row.kind,
+        voice: row.voice,
+        hour: row.hour,
+        scored: row.scored,
+        score_sum: row.score_sum,
+    };
+    rows.into_iter().map(bucket).collect()
+}
+
+pub(super) fn given(rows: Vec<WorkSum>) -> Vec<Given> {
+    let given = |row: WorkSum| Given {
+        registration: row.registration,
+        kind: row.kind,
+        attempted: row.attempted,
+        completed: row.completed,
+    };
+    rows.into_iter().map(given).collect()
+}
+
+/// Computes on a thread of its own: the actors' one goes on meanwhile.
+pub(super) async fn blocking<T: Send + 'static>(
+    compute: impl FnOnce() -> StoreResult<T> + Send + 'static,
+) -> StoreResult<T> {
+    tokio::task::spawn_blocking(compute)
+        .await
+        .unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
+}
+
+/// Rows that no weights can be made of.
+pub(super) fn unusable(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("weights: {error}"))
+}

@@ -1,0 +1,164 @@
+//! What miners are worth now, and how that came about.
+
+use actix_web::http::header::{ACCEPT, CONTENT_DISPOSITION};
+use actix_web::web::{Data, Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::miners::uid;
+use super::performance::{self, newest};
+use crate::actors::stats::MadeUpTo;
+use crate::domain::ids::RunId;
+use crate::domain::limits::FOLD_AFTER_MILLIS;
+use crate::domain::period::hour_of;
+use crate::domain::units::{HOUR, Millis};
+use crate::domain::weights::{Explained, Run, submission};
+use crate::http::Web;
+use crate::http::auth::AnyCaller;
+use crate::http::error::{ApiError, ApiResult, Code};
+use crate::store::WeightRunRow;
+
+/// A calculation by its id, or the newest one.
+async fn found(web: &Web, id: Option<RunId>) -> ApiResult<Option<(WeightRunRow, Run)>> {
+    let Some(row) = web.store.weight_run(id).await? else { return Ok(None) };
+    let run = serde_json::from_slice(&row.body);
+    let run = run.map_err(|error| ApiError::new(Code::Internal, format!("weight_run: {error}")))?;
+    Ok(Some((row, run)))
+}
+
+/// What to say before the first calculation.
+fn none_yet(web: &Web) -> ApiError {
+    let next = (hour_of(web.clock.now()) + 1) * HOUR;
+    let next = Millis(next).plus(FOLD_AFTER_MILLIS).rfc3339();
+    let detail = format!(
+        "no weights were computed yet: the first run is made after an hour with scores is over, \
+         next at {next}"
+    );
+    ApiError::new(Code::NotFound, detail)
+}
+
+/// What every answer says of the calculation.
+fn about(row: &WeightRunRow) -> Map<String, Value> {
+    let fields = [
+        ("success", json!(true)),
+        ("run", json!(row.id)),
+        ("policy", json!(row.policy)),
+        ("policy_hash", json!(row.policy_hash)),
+        ("computed_at", json!(row.made_at.rfc3339())),
+        ("window_start", json!(row.window_from.rfc3339())),
+        ("window_end", json!(row.window_to.rfc3339())),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// `GET /weights/current`: the vector, as people and as the subnet's SDK want it.
+pub(super) async fn current(web: Data<Web>, _: AnyCaller) -> ApiResult {
+    let Some((row, run)) = found(&web, None).await? else { return Err(none_yet(&web)) };
+    let records = &run.calculation.records;
+    let lines = run.miners.iter().zip(records).map(|(miner, record)| {
+        json!({
+            "uid": miner.uid,
+            "hotkey": miner.hotkey,
+            "weight": record.weight,
+            "weight_u16": record.weight_u16,
+        })
+    });
+    let lines: Vec<Value> = lines.collect();
+    let (uids, weights): (Vec<_>, Vec<_>) = submission(records).into_iter().unzip();
+    let made = web.stats.send(MadeUpTo).await?;
+    let mut answer = about(&row);
+    answer.insert("made_up_to".to_owned(), json!(made.map(Millis::rfc3339)));
+    answer.insert("weights".to_owned(), json!(lines));
+    answer.insert("uids".to_owned(), json!(uids));
+    answer.insert("weights_u16".to_owned(), json!(weights));
+    answer.insert("warnings".to_owned(), json!([]));
+    Ok(HttpResponse::Ok().json(answer))
+}
+
+#[derive(Deserialize)]
+pub(super) struct WhichRun {
+    run: Option<String>,
+}
+
+/// `GET /weights/export`: what went into a calculation, as `pithead weights compute` reads it.
+pub(super) async fn export(web: Data<Web>, _: AnyCaller, query: Query<WhichRun>) -> ApiResult {
+    let id = query.run.as_deref().map(str::parse::<RunId>).transpose();
+    let id = id.map_err(|error| ApiError::field("run", format!("is wrong: {error}")))?;
+    let Some((row, run)) = found(&web, id).await? else {
+        return Err(if id.is_some() { ApiError::not_found("run") } else { none_yet(&web) });
+    };
+    let name = format!("attachment; filename=\"weights-{}.json\"", row.id);
+    Ok(HttpResponse::Ok().insert_header((CONTENT_DISPOSITION, name)).json(run.file))
+}
+
+/// `GET /weights/{uid}`: a miner in the current vector, and its newest record of each period.
+pub(super) async fn one(web: Data<Web>, _: AnyCaller, path: Path<String>) -> ApiResult {
+    let uid = uid(&path)?;
+    let run = found(&web, None).await?;
+    let records = newest(&web, uid).await?;
+    let current = run.as_ref().and_then(|(row, run)| {
+        let (miner, record) = run.miner(uid)?;
+        let mut current = about(row);
+        current.remove("success");
+        current.insert("hotkey".to_owned(), json!(miner.hotkey));
+        current.insert("figures".to_owned(), json!(record));
+        current.insert("standings".to_owned(), json!(miner.standings));
+        Some(current)
+    });
+    if run.is_none() && records.is_empty() {
+        return Err(none_yet(&web));
+    }
+    if current.is_none() && records.is_empty() {
+        return Err(unscored());
+    }
+    let records = records.iter().map(performance::shown).collect::<Vec<_>>();
+    Ok(HttpResponse::Ok().json(json!({
+        "success": true, "uid": uid, "current": current, "records": records,
+    })))
+}
+
+fn unscored() -> ApiError {
+    ApiError::new(Code::NotFound, "nobody has scored this uid within the window")
+}
+
+#[derive(Deserialize)]
+pub(super) struct Form {
+    format: Option<String>,
+}
+
+/// `GET /weights/{uid}/explain`: the walk from its scores to its weight.
+pub(super) async fn explain(
+    web: Data<Web>,
+    _: AnyCaller,
+    request: HttpRequest,
+    path: Path<String>,
+    query: Query<Form>,
+) -> ApiResult {
+    let uid = uid(&path)?;
+    let accepts = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    let text = match query.format.as_deref() {
+        None => accepts.is_some_and(|accept| accept.trim_start().starts_with("text/plain")),
+        Some("text") => true,
+        Some("json") => false,
+        Some(_) => return Err(ApiError::field("format", "must be `json` or `text`")),
+    };
+    let Some((row, run)) = found(&web, None).await? else { return Err(none_yet(&web)) };
+    let (Some(explained), Some((miner, _))) = (Explained::of(&run, uid), run.miner(uid)) else {
+        return Err(unscored());
+    };
+    if text {
+        let page = format!(
+            "Weight of miner {uid}, {}\nPolicy `{}` ({}), scores from {} to {}, computed {}\n\n{explained}",
+            miner.hotkey, row.policy, row.policy_hash, row.window_from, row.window_to, row.made_at,
+        );
+        return Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(page));
+    }
+    let mut answer = about(&row);
+    answer.insert("uid".to_owned(), json!(uid));
+    answer.insert("hotkey".to_owned(), json!(miner.hotkey));
+    answer.insert("explanation".to_owned(), json!(explained));
+    answer.insert("submission".to_owned(), Value::Null);
+    answer.insert("incentive".to_owned(), Value::Null);
+    Ok(HttpResponse::Ok().json(answer))
+}
