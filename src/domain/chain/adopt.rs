@@ -229,7 +229,7 @@ mod tests {
         let mut offers = Offers::default();
         let lie = snapshot(1_000, &[neuron(9)]);
         let truth = || snapshot(1_000, &[neuron(1)]);
-        assert_eq!(adopted(offers.take(&rule(&trusted), &key(0), lie.clone())), None);
+        assert_eq!(adopted(offers.take(&rule(&trusted), &key(0), lie)), None);
         let changed_mind = offers.take(&rule(&trusted), &key(0), truth());
         assert_eq!(changed_mind, Err(Refused::Contradicted { block: 1_000 }));
         assert_eq!(adopted(offers.take(&rule(&trusted), &key(1), truth())), None);

@@ -4,7 +4,7 @@
 //! none of its business.
 //!
 //! ```text
-//! 0  task_value   scores of a window ─▶ one value per miner and kind
+//! 0  bucket       sums of a window ─▶ one value per miner and kind, the median of all who scored
 //! 1  pathway      percentile rank p among the kind's values, m(p) = 0.3 + 0.9/(1+exp(-0.08(p-35)))
 //! 2               excellence E = max over kinds, from the 85th percentile on: value · weight · boost
 //! 3               diversity  D = (0.7 + 0.15·kinds) · sum f(value) · weight · m(p)
@@ -27,7 +27,6 @@ mod record;
 mod run;
 mod submit;
 mod transform;
-mod value;
 
 pub use bucket::{Bucket, Given, Standing, Standings, Voice, standings};
 pub use explain::{Explained, Step};
@@ -37,9 +36,8 @@ pub use performance::{KindPerformance, Performance, PeriodInput, performances};
 pub use policy::{Averaging, Boost, Policy, PolicyName};
 pub use record::{Calculation, KindRecord, Pathway, Record, Sigmoid, TaskRecord};
 pub use run::{FileScore, Owner, Owners, Run, RunMiner, WeightsFile};
-pub use submit::{submission, upscale};
+pub use submit::upscale;
 pub use transform::Transform;
-pub use value::{Scored, Work, task_value};
 
 #[cfg(test)]
 mod ledger_tests;

@@ -1,9 +1,6 @@
 //! The vector that goes on chain: weights as 16-bit numbers, the largest of them the largest number,
 //! as the subnet's SDK makes it.
 
-use super::record::Record;
-use crate::domain::ids::MinerUid;
-
 /// `w / max · 65535`, halves to the even neighbour; all 0 when no weight is positive, since what is
 /// no number becomes 0.
 #[must_use]
@@ -11,13 +8,6 @@ pub fn upscale(weights: &[f64]) -> Vec<u16> {
     let max = weights.iter().copied().fold(0.0, f64::max);
     let scaled = |weight: &f64| (weight / max * f64::from(u16::MAX)).round_ties_even() as u16;
     weights.iter().map(scaled).collect()
-}
-
-/// What is submitted: uids and their weights, without the zeros.
-#[must_use]
-pub fn submission(records: &[Record]) -> Vec<(MinerUid, u16)> {
-    let pairs = records.iter().map(|record| (record.miner.uid, record.weight_u16));
-    pairs.filter(|(_, weight)| *weight > 0).collect()
 }
 
 #[cfg(test)]

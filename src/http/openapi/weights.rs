@@ -9,6 +9,7 @@ use super::schema::{
     Field, flag, hotkey, id, integer, list, number, object, object_with, one_of, open_object,
     or_null, range, share, success, text, time, uid,
 };
+use crate::domain::chain::State;
 use crate::domain::kind::KindRegistry;
 use crate::domain::weights::{Pathway, PolicyName};
 
@@ -143,12 +144,29 @@ pub(in crate::http) fn explain(_: &KindRegistry) -> Operation {
         ("transform", open_object("What all miners share of the last steps")),
         ("policy", open_object("Every figure of the policy")),
     ]);
+    let set = object([
+        ("validator_hotkey", hotkey("Who set it")),
+        ("block", integer("For which block")),
+        ("state", one_of(State::ALL, "How far it came")),
+        ("weight_u16", integer("The weight")),
+        ("submitted_weight", share("What it is of all that it set")),
+        ("effective_block", or_null(integer("From which block on epochs count it"))),
+        ("consensus_block", or_null(integer("The first epoch that counted it"))),
+        ("consensus_delay_blocks", or_null(integer("Blocks between the two"))),
+    ]);
+    let paid = object([
+        ("incentive", share("Its share of the miners' reward")),
+        ("consensus_rank", or_null(integer("Its place by that, from 1"))),
+        ("block", integer("As of which block")),
+        ("consensus_block", integer("The last epoch before it")),
+        ("credited_to", list(hotkey("A validator"), "Whose weights an epoch has counted")),
+    ]);
     let answer = answer([
         ("uid", uid("The miner")),
         ("hotkey", hotkey("Its hotkey")),
         ("explanation", explanation),
-        ("submission", or_null(integer("What went on chain; null while nobody told"))),
-        ("incentive", or_null(number("What the chain pays; null while nobody told"))),
+        ("submissions", list(set, "What validators set for it, the newest of each")),
+        ("incentive", or_null(paid)),
     ]);
     Operation::new(WEIGHTS, "How one miner's weight came about")
         .more("With `format=text`, or `Accept: text/plain`, as a page for people.")

@@ -7,6 +7,7 @@ mod events;
 mod files;
 mod miners;
 mod network;
+mod on_chain;
 mod openai;
 mod ops;
 mod performance;

@@ -192,7 +192,7 @@ fn shown(web: &Web, row: &SubmissionRow, limits: Limits) -> Value {
 }
 
 /// What the subnet asks of a vector: as the chain says where it does, else as configured.
-async fn limits(web: &Web) -> ApiResult<Limits> {
+pub(super) async fn limits(web: &Web) -> ApiResult<Limits> {
     let told = web.config.chain.limits();
     let Some(row) = web.chain.send(Believed).await? else { return Ok(told) };
     let of_chain = &row.snapshot;

@@ -7,13 +7,16 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::miners::uid;
+use super::on_chain::OnChain;
 use super::performance::{self, newest};
+use crate::actors::chain_sync::Believed;
 use crate::actors::stats::MadeUpTo;
+use crate::domain::chain;
 use crate::domain::ids::RunId;
 use crate::domain::limits::FOLD_AFTER_MILLIS;
 use crate::domain::period::hour_of;
 use crate::domain::units::{HOUR, Millis};
-use crate::domain::weights::{Explained, Run, submission};
+use crate::domain::weights::{Explained, Run, RunMiner, upscale};
 use crate::http::Web;
 use crate::http::auth::AnyCaller;
 use crate::http::error::{ApiError, ApiResult, Code};
@@ -52,27 +55,63 @@ fn about(row: &WeightRunRow) -> Map<String, Value> {
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// The miners of a calculation with their shares. Whoever lost its uid since is left out, as far as the
+/// chain has told, and the others share what is left: no weight goes to a stranger.
+async fn still_registered<'r>(
+    web: &Web,
+    run: &'r Run,
+) -> ApiResult<(Vec<(&'r RunMiner, f64)>, Vec<String>)> {
+    let believed = web.chain.send(Believed).await?;
+    let there = |miner: &RunMiner| {
+        believed.as_ref().is_none_or(|row| {
+            let neuron = row.snapshot.neurons.get(&miner.uid);
+            neuron.is_some_and(|neuron| neuron.hotkey == miner.hotkey)
+        })
+    };
+    let records = run.calculation.records.iter().map(|record| record.weight);
+    let (mut kept, mut warnings) = (Vec::with_capacity(run.miners.len()), Vec::new());
+    for (miner, weight) in run.miners.iter().zip(records) {
+        if there(miner) {
+            kept.push((miner, weight));
+        } else {
+            let (uid, hotkey) = (miner.uid, &miner.hotkey);
+            warnings.push(format!("uid {uid} is left out: the chain has not `{hotkey}` there"));
+        }
+    }
+    let sum: f64 = kept.iter().map(|(_, weight)| *weight).sum();
+    if !warnings.is_empty() && sum > 0.0 {
+        kept.iter_mut().for_each(|(_, weight)| *weight /= sum);
+    }
+    Ok((kept, warnings))
+}
+
 /// `GET /weights/current`: the vector, as people and as the subnet's SDK want it.
 pub(super) async fn current(web: Data<Web>, _: AnyCaller) -> ApiResult {
     let Some((row, run)) = found(&web, None).await? else { return Err(none_yet(&web)) };
-    let records = &run.calculation.records;
-    let lines = run.miners.iter().zip(records).map(|(miner, record)| {
+    let (vector, mut warnings) = still_registered(&web, &run).await?;
+    let weights: Vec<f64> = vector.iter().map(|(_, weight)| *weight).collect();
+    let weights_u16 = upscale(&weights);
+    let lines = vector.iter().zip(&weights_u16).map(|((miner, weight), weight_u16)| {
         json!({
             "uid": miner.uid,
             "hotkey": miner.hotkey,
-            "weight": record.weight,
-            "weight_u16": record.weight_u16,
+            "weight": weight,
+            "weight_u16": weight_u16,
         })
     });
     let lines: Vec<Value> = lines.collect();
-    let (uids, weights): (Vec<_>, Vec<_>) = submission(records).into_iter().unzip();
+    let pairs = vector.iter().map(|(miner, _)| miner.uid).zip(weights_u16);
+    let pairs: Vec<_> = pairs.filter(|(_, weight)| *weight > 0).collect();
+    let limits = super::submissions::limits(&web).await?;
+    warnings.extend(chain::warnings(&pairs, None, limits).iter().map(ToString::to_string));
+    let (uids, weights): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
     let made = web.stats.send(MadeUpTo).await?;
     let mut answer = about(&row);
     answer.insert("made_up_to".to_owned(), json!(made.map(Millis::rfc3339)));
     answer.insert("weights".to_owned(), json!(lines));
     answer.insert("uids".to_owned(), json!(uids));
     answer.insert("weights_u16".to_owned(), json!(weights));
-    answer.insert("warnings".to_owned(), json!([]));
+    answer.insert("warnings".to_owned(), json!(warnings));
     Ok(HttpResponse::Ok().json(answer))
 }
 
@@ -147,10 +186,17 @@ pub(super) async fn explain(
     let (Some(explained), Some((miner, _))) = (Explained::of(&run, uid), run.miner(uid)) else {
         return Err(unscored());
     };
+    let on_chain = OnChain::of(&web, uid, &miner.hotkey).await?;
     if text {
         let page = format!(
-            "Weight of miner {uid}, {}\nPolicy `{}` ({}), scores from {} to {}, computed {}\n\n{explained}",
-            miner.hotkey, row.policy, row.policy_hash, row.window_from, row.window_to, row.made_at,
+            "Weight of miner {uid}, {}\nPolicy `{}` ({}), scores from {} to {}, computed {}\n\n{explained}{}",
+            miner.hotkey,
+            row.policy,
+            row.policy_hash,
+            row.window_from,
+            row.window_to,
+            row.made_at,
+            on_chain.text(),
         );
         return Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(page));
     }
@@ -158,7 +204,7 @@ pub(super) async fn explain(
     answer.insert("uid".to_owned(), json!(uid));
     answer.insert("hotkey".to_owned(), json!(miner.hotkey));
     answer.insert("explanation".to_owned(), json!(explained));
-    answer.insert("submission".to_owned(), Value::Null);
-    answer.insert("incentive".to_owned(), Value::Null);
+    answer.insert("submissions".to_owned(), on_chain.submissions());
+    answer.insert("incentive".to_owned(), on_chain.incentive());
     Ok(HttpResponse::Ok().json(answer))
 }

@@ -116,7 +116,7 @@ async fn one_weight_is_explained_for_programs_and_for_people() {
     let got = (&step["standing"]["attempted"], &step["standing"]["completed"]);
     assert_eq!(got, (&json!(1), &json!(1)), "{explained}");
     assert_eq!(walk["miner"]["weight"], told["weights"][0]["weight"]);
-    assert_eq!((&explained["submission"], &explained["incentive"]), (&Value::Null, &Value::Null));
+    assert_eq!((&explained["submissions"], &explained["incentive"]), (&json!([]), &Value::Null));
 
     let page = app.as_client(Call::get("/api/v1/weights/0/explain?format=text")).await.text_whole();
     let plain = Call::get("/api/v1/weights/0/explain").header("Accept", "text/plain");
@@ -329,5 +329,80 @@ async fn weights_that_cannot_be_written_are_counted_and_made_later() {
     let told = current(&app).await;
     assert_ne!((&told["run"], &told["window_end"]), (&first["run"], &first["window_end"]));
     assert_eq!(get(&app, "/api/v1/weights/export").await["scores"][0]["score"], 0.7);
+    app.finish().await;
+}
+
+/// A look at the subnet: the validators, and a hotkey at each of the uids from 0 on.
+fn look(block: i64, last_step: i64, hotkeys: &[String]) -> Value {
+    let row = |uid: usize, hotkey: String, incentive: f64| {
+        json!({
+            "uid": uid, "hotkey": hotkey, "stake": 100, "validator_permit": uid >= 200,
+            "last_update": block - 1, "block_at_registration": 1, "incentive": incentive,
+        })
+    };
+    let miners = hotkeys.iter().cloned().enumerate().map(|(uid, key)| row(uid, key, 0.2));
+    let judges = (0..3_u16).map(|n| row(200 + usize::from(n), validator(n).hotkey(), 0.0));
+    json!({
+        "netuid": 49, "block": block, "tempo": 360, "last_step": last_step,
+        "min_allowed_weights": 5, "neurons": miners.chain(judges).collect::<Vec<_>>(),
+    })
+}
+
+async fn believed(app: &TestApp, look: &Value) {
+    for n in 0..2 {
+        let call = Call::post("/api/v1/chain/metagraph").json(look);
+        app.send(validator(n).who(), call).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn no_weight_goes_to_a_stranger_and_the_walk_ends_on_chain() {
+    let app = TestApp::start().await;
+    let peers = [miner(0), miner(1), miner(2)];
+    at_the_hour(&app);
+    scored(&app, &[(&peers[0], 0.9), (&peers[1], 0.8), (&peers[2], 0.7)]).await;
+    over(&app);
+    let all = current(&app).await;
+    assert_eq!(all["weights"].as_array().unwrap().len(), 3);
+    // Somebody else has uid 1 by now.
+    let keys = [peers[0].hotkey(), "stranger".to_owned(), peers[2].hotkey()];
+    believed(&app, &look(1_000, 715, &keys)).await;
+    let told = current(&app).await;
+    assert_eq!(told["uids"], json!([0, 2]));
+    let weights = told["weights"].as_array().unwrap();
+    let sum: f64 = weights.iter().map(|line| line["weight"].as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-12 && weights.len() == 2, "{told}");
+    assert_eq!(told["weights_u16"][0], 65_535);
+    let warnings = told["warnings"].to_string();
+    assert!(
+        warnings.contains("uid 1 is left out") && warnings.contains("at least 5"),
+        "{warnings}"
+    );
+
+    let word = json!({
+        "block": 1_010, "state": "submitted", "uids": told["uids"], "weights": told["weights_u16"],
+        "run": told["run"],
+    });
+    let call = Call::post("/api/v1/weights/submissions").json(&word);
+    app.send(validator(0).who(), call).await.ok();
+    let page = async || {
+        let call = Call::get("/api/v1/weights/0/explain?format=text");
+        app.as_client(call).await.text_whole()
+    };
+    assert!(page().await.contains("for block 1010: submitted, waits for an epoch"));
+    believed(&app, &look(1_100, 1_076, &keys)).await;
+    let explained = get(&app, "/api/v1/weights/0/explain").await;
+    let set = &explained["submissions"][0];
+    assert_eq!((&set["state"], &set["consensus_block"]), (&json!("settled"), &json!(1_076)));
+    let share = set["submitted_weight"].as_f64().unwrap();
+    assert!((share - weights[0]["weight"].as_f64().unwrap()).abs() < 1e-4, "{explained}");
+    let paid = &explained["incentive"];
+    assert_eq!((&paid["consensus_rank"], &paid["block"]), (&json!(1), &json!(1_100)));
+    assert_eq!(paid["credited_to"], json!([validator(0).hotkey()]));
+    let text = page().await;
+    assert!(text.contains("counted at block 1076, 66 blocks after it could be"), "{text}");
+    assert!(text.contains("9. Incentive: 0.20000000, place 1, as of block 1100"), "{text}");
+    let gone = get(&app, "/api/v1/weights/1/explain").await;
+    assert_eq!(gone["incentive"], Value::Null, "what the chain pays there is a stranger's");
     app.finish().await;
 }

@@ -1,0 +1,138 @@
+//! The end of a weight's walk: what validators set for a miner, and what the chain pays it.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use crate::actors::chain_sync::Believed;
+use crate::domain::chain::State;
+use crate::domain::ids::{Hotkey, MinerUid};
+use crate::domain::limits::PAGE_MAX;
+use crate::http::Web;
+use crate::http::error::ApiResult;
+use crate::store::{SubmissionPage, SubmissionRow};
+
+/// What is known of a miner there.
+pub(super) struct OnChain {
+    uid: MinerUid,
+    /// The newest of each validator that weighs it.
+    submissions: Vec<SubmissionRow>,
+    incentive: Option<Incentive>,
+}
+
+struct Incentive {
+    share: f64,
+    rank: Option<u32>,
+    block: i64,
+    consensus_block: i64,
+}
+
+impl OnChain {
+    /// Of whoever has this uid with this hotkey.
+    ///
+    /// # Errors
+    /// 503 when the database refuses.
+    pub(super) async fn of(web: &Web, uid: MinerUid, hotkey: &Hotkey) -> ApiResult<Self> {
+        let netuid = web.config.netuid;
+        let page = SubmissionPage { netuid, validator: None, before: None, limit: PAGE_MAX };
+        let mut seen = BTreeSet::new();
+        let mut submissions = web.store.submissions(page).await?;
+        submissions.retain(|row| {
+            let counts = !matches!(row.of.state, State::Failed | State::Reorged);
+            counts && seen.insert(row.of.validator.clone()) && weight(row, uid).is_some()
+        });
+        let believed = web.chain.send(Believed).await?;
+        let incentive = believed.and_then(|row| {
+            let neuron = row.snapshot.neurons.get(&uid).filter(|n| n.hotkey == *hotkey)?;
+            Some(Incentive {
+                share: f64::from(neuron.incentive) / f64::from(u16::MAX),
+                rank: row.snapshot.ranks().get(&uid).copied(),
+                block: row.snapshot.block,
+                consensus_block: row.snapshot.last_step,
+            })
+        });
+        Ok(Self { uid, submissions, incentive })
+    }
+
+    /// The submissions, for programs.
+    pub(super) fn submissions(&self) -> Value {
+        let shown = |row: &SubmissionRow| {
+            let weight = weight(row, self.uid);
+            json!({
+                "validator_hotkey": row.of.validator,
+                "block": row.of.block,
+                "state": row.of.state,
+                "weight_u16": weight,
+                "submitted_weight": weight.map(|weight| share(row, weight)),
+                "effective_block": row.of.effective_block(),
+                "consensus_block": row.of.settled.map(|settled| settled.consensus_block),
+                "consensus_delay_blocks": row.of.settled.map(|settled| settled.delay_blocks),
+            })
+        };
+        self.submissions.iter().map(shown).collect()
+    }
+
+    /// The incentive, for programs. It is credited to those whose weights the epoch had counted.
+    pub(super) fn incentive(&self) -> Value {
+        let Some(incentive) = &self.incentive else { return Value::Null };
+        let credited = self.submissions.iter().filter(|row| row.of.state == State::Settled);
+        json!({
+            "incentive": incentive.share,
+            "consensus_rank": incentive.rank,
+            "block": incentive.block,
+            "consensus_block": incentive.consensus_block,
+            "credited_to": credited.map(|row| &row.of.validator).collect::<Vec<_>>(),
+        })
+    }
+
+    /// Both, for people.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        if self.submissions.is_empty() {
+            text.push_str("8. Submission: no validator told of one\n");
+        }
+        for row in &self.submissions {
+            let weight = weight(row, self.uid).unwrap_or_default();
+            let how = match (row.of.state, row.of.settled) {
+                (_, Some(settled)) => format!(
+                    "counted at block {}, {} blocks after it could be",
+                    settled.consensus_block, settled.delay_blocks
+                ),
+                (State::Committed, None) => "sealed, nothing is credited yet".to_owned(),
+                (state, None) => format!("{state}, waits for an epoch"),
+            };
+            let (validator, block) = (&row.of.validator, row.of.block);
+            let share = share(row, weight);
+            writeln!(
+                text,
+                "8. Submission: {validator} set {share:.8} ({weight}) for block {block}: {how}"
+            )
+            .ok();
+        }
+        match &self.incentive {
+            None => text.push_str("9. Incentive: no snapshot of the chain tells of this miner\n"),
+            Some(Incentive { share, rank, block, consensus_block }) => {
+                let place = rank.map_or("no place".to_owned(), |rank| format!("place {rank}"));
+                writeln!(
+                    text,
+                    "9. Incentive: {share:.8}, {place}, as of block {block} (epoch of block \
+                     {consensus_block})"
+                )
+                .ok();
+            }
+        }
+        text
+    }
+}
+
+fn weight(row: &SubmissionRow, uid: MinerUid) -> Option<u16> {
+    let place = row.weights.binary_search_by_key(&uid, |(uid, _)| *uid).ok()?;
+    row.weights.get(place).map(|(_, weight)| *weight)
+}
+
+/// The share that a weight is of its vector.
+fn share(row: &SubmissionRow, weight: u16) -> f64 {
+    let sum: f64 = row.weights.iter().map(|(_, weight)| f64::from(*weight)).sum();
+    f64::from(weight) / sum.max(1.0)
+}
