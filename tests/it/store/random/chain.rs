@@ -7,8 +7,18 @@ use pithead::domain::ids::MinerUid;
 use pithead::store::*;
 use serde_json::json;
 
-use super::World;
+use super::{World, told};
 use crate::store::make::hotkey;
+
+/// What is known of the chain, as text.
+pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
+    let mut text = vec![told(store.metagraph(5).await)];
+    for (validator, before) in [(None, None), (Some(hotkey("one")), Some((4, hotkey("one"))))] {
+        let page = SubmissionPage { netuid: 5, validator, before, limit: 4 };
+        text.push(told(store.submissions(page).await));
+    }
+    text
+}
 
 impl World {
     pub(super) fn submission(&mut self) -> PutSubmission {

@@ -156,11 +156,7 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
     text.push(told(store.work(0, 99).await));
     let days = ScoreDays { from: 0, to: 99, kind: None };
     text.push(told(store.scores(days).await));
-    text.push(told(store.metagraph(5).await));
-    for (validator, before) in [(None, None), (Some(hotkey("one")), Some((4, hotkey("one"))))] {
-        let page = SubmissionPage { netuid: 5, validator, before, limit: 4 };
-        text.push(told(store.submissions(page).await));
-    }
+    text.extend(chain::reads(store).await);
     for (owner, after, limit) in
         [(None, None, 9), (Some("alice"), None, 2), (Some("bob"), Some(voice_id(1)), 9)]
     {
