@@ -157,8 +157,6 @@ impl Explained {
         }
         let (weight, upscaled) = (miner.weight, miner.weight_u16);
         writeln!(f, "7. Weight: {weight:.8}, after division by the sum {:.6}.", all.sum)?;
-        writeln!(f, "8. On chain: {upscaled} of 65535.")?;
-        writeln!(f, "9. Submission: none was told of yet.")?;
-        writeln!(f, "10. Incentive: not known yet.")
+        writeln!(f, "8. For the chain: {upscaled} of 65535.")
     }
 }

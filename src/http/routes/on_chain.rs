@@ -90,7 +90,7 @@ impl OnChain {
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         if self.submissions.is_empty() {
-            text.push_str("8. Submission: no validator told of one\n");
+            text.push_str("9. Submission: no validator told of one.\n");
         }
         for row in &self.submissions {
             let weight = weight(row, self.uid).unwrap_or_default();
@@ -106,18 +106,18 @@ impl OnChain {
             let share = share(row, weight);
             writeln!(
                 text,
-                "8. Submission: {validator} set {share:.8} ({weight}) for block {block}: {how}"
+                "9. Submission: {validator} set {share:.8} ({weight}) for block {block}: {how}."
             )
             .ok();
         }
         match &self.incentive {
-            None => text.push_str("9. Incentive: no snapshot of the chain tells of this miner\n"),
+            None => text.push_str("10. Incentive: no snapshot of the chain tells of this miner.\n"),
             Some(Incentive { share, rank, block, consensus_block }) => {
                 let place = rank.map_or("no place".to_owned(), |rank| format!("place {rank}"));
                 writeln!(
                     text,
-                    "9. Incentive: {share:.8}, {place}, as of block {block} (epoch of block \
-                     {consensus_block})"
+                    "10. Incentive: {share:.8}, {place}, as of block {block} (epoch of block \
+                     {consensus_block})."
                 )
                 .ok();
             }

@@ -401,7 +401,7 @@ async fn no_weight_goes_to_a_stranger_and_the_walk_ends_on_chain() {
     assert_eq!(paid["credited_to"], json!([validator(0).hotkey()]));
     let text = page().await;
     assert!(text.contains("counted at block 1076, 66 blocks after it could be"), "{text}");
-    assert!(text.contains("9. Incentive: 0.20000000, place 1, as of block 1100"), "{text}");
+    assert!(text.contains("10. Incentive: 0.20000000, place 1, as of block 1100"), "{text}");
     let gone = get(&app, "/api/v1/weights/1/explain").await;
     assert_eq!(gone["incentive"], Value::Null, "what the chain pays there is a stranger's");
     app.finish().await;
