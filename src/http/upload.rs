@@ -23,7 +23,7 @@ use crate::domain::ids::{FileId, TaskId};
 use crate::domain::kind::{Input, TaskKind};
 use crate::domain::limits::{BODY_SECS_MAX, NAME_CHARS_MAX};
 use crate::outside::blobs::{self, Spool};
-use crate::store::{Arrival, FilePut, FileRow, Idempotency, NewFile, Nonce, PutFile};
+use crate::store::{FilePut, FileRow, Idempotency, Nonce, PutFile};
 
 /// Longest text field of a multipart body, in bytes.
 const FIELD_BYTES_MAX: usize = 256 * 1024;
@@ -234,8 +234,8 @@ impl FilePart {
         ))
     }
 
-    /// Makes the bytes durable, those of a small file while the caller goes on. The row that is
-    /// answered is still to be written; no sweep takes the bytes while the pin lives.
+    /// Makes the bytes durable. The row that is answered is still to be written; no sweep takes the
+    /// bytes while the pin lives.
     ///
     /// # Errors
     /// 503 when the disk refuses.
@@ -243,11 +243,11 @@ impl FilePart {
         self,
         web: &Web,
         keep: &Keep<'_>,
-    ) -> ApiResult<(NewFile, blobs::Pin)> {
-        let (kept, naming) = web.blobs.begin_to_keep(self.spool).await?;
+    ) -> ApiResult<(FileRow, blobs::Pin)> {
+        let kept = web.blobs.keep(self.spool).await?;
         let now = web.clock.now();
         let days = keep.kind.and_then(|kind| kind.files_days);
-        let row = FileRow {
+        let file = FileRow {
             id: FileId(uuid::Uuid::now_v7()),
             owner: keep.owner.clone(),
             sha256: kept.sha256,
@@ -258,8 +258,7 @@ impl FilePart {
             task: keep.task,
             expires_at: Some(now.plus(web.config.retention.files_millis(days))),
         };
-        let arrival = naming.map(|naming| Arrival::new(naming.durable()));
-        Ok((NewFile { row, arrival }, kept.pin))
+        Ok((file, kept.pin))
     }
 
     /// Keeps the file and writes its row. With an idempotency key that was used for the same bytes,
@@ -268,10 +267,7 @@ impl FilePart {
     /// # Errors
     /// 422 for a key of another request, 503 when the disk or the database refuses.
     pub(super) async fn keep(self, web: &Web, keep: Keep<'_>) -> ApiResult<FileRow> {
-        let (NewFile { row: file, arrival }, pin) = self.bytes(web, &keep).await?;
-        if let Some(arrival) = arrival {
-            arrival.durable().await?;
-        }
+        let (file, pin) = self.bytes(web, &keep).await?;
         let idempotency = keep.key.map(|key| {
             let body_hash = Sha256::digest(format!("file {}", file.sha256)).into();
             Idempotency { key, body_hash }

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Replication;
-use super::file::NewFile;
-use super::row::{RegistrationRow, ReportRow, ScoreRow};
+use super::row::{FileRow, RegistrationRow, ReportRow, ScoreRow};
 use crate::domain::ids::{
     FileId, Hotkey, LeaseToken, MinerUid, RegistrationId, TaskId, ValidatorId,
 };
@@ -145,7 +144,7 @@ pub struct Enqueue {
     /// The task.
     pub task: NewTask,
     /// A file that comes with it, and is written with it or not at all.
-    pub file: Option<NewFile>,
+    pub file: Option<FileRow>,
     /// Characters of its text, bytes of its file: what usage counts.
     pub input_units: i64,
     /// Its idempotency key.

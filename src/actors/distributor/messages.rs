@@ -16,7 +16,7 @@ use crate::domain::selection::Availability;
 use crate::domain::task::{Completion, Priority};
 use crate::domain::units::{Millis, Score, Stake};
 use crate::store::{
-    Cancelled, Holder, Idempotency, NewFile, NewTask, Nonce, RegistrationRow, Standing,
+    Cancelled, FileRow, Holder, Idempotency, NewTask, Nonce, RegistrationRow, Standing,
     StoreResult, Swept,
 };
 
@@ -27,7 +27,7 @@ pub struct Submit {
     /// The task; `slots` is what the client wants.
     pub task: NewTask,
     /// A file that comes with it.
-    pub file: Option<NewFile>,
+    pub file: Option<FileRow>,
     /// When it has enough answers.
     pub completion: Completion,
     /// Whether it begins with one slot, and gets the others when the miner is not trusted.

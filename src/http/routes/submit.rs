@@ -20,7 +20,7 @@ use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::{Fields, printable, whole};
 use crate::http::upload::{FilePart, Keep, receive, takes};
 use crate::outside::blobs::Pin;
-use crate::store::{FileRow, Hash, Idempotency, NewFile, NewTask, Nonce, TaskInput};
+use crate::store::{FileRow, Hash, Idempotency, NewTask, Nonce, TaskInput};
 
 macro_rules! submit_routes {
     ($($name:ident = $kind:literal;)*) => {
@@ -120,7 +120,7 @@ pub(super) async fn order(
     let Taken { input, hash, units, file } =
         input(web, caller, kind, wish.text.clone(), material).await?;
     let (file, pin) = file.unzip();
-    let came = file.as_ref().map(|file| file.row.clone());
+    let came = file.clone();
     let idempotency = key.map(|key| Idempotency { key, body_hash: meaning(kind, &wish, &hash) });
     let task = NewTask {
         id,
@@ -282,7 +282,7 @@ struct Taken {
     /// Characters of a text, bytes of a file.
     units: i64,
     /// A file whose row is still to be written, and what keeps its bytes until then.
-    file: Option<(NewFile, Pin)>,
+    file: Option<(FileRow, Pin)>,
 }
 
 impl Taken {
@@ -292,8 +292,7 @@ impl Taken {
     }
 }
 
-/// The input. The row of a file that came along is still to be written, with the task and after its
-/// bytes.
+/// The input. The bytes of a file are durable when this returns, the row of a new one is not.
 async fn input(
     web: &Web,
     caller: &ClientCaller,
@@ -318,8 +317,8 @@ async fn input(
             }
             let content_type = file.content_type(kind.input)?;
             let keep = Keep { kind: Some(kind), ..Keep::new(content_type, caller.owner.clone()) };
-            let (file, pin) = file.bytes(web, &keep).await?;
-            Ok(Taken { file: Some((file.clone(), pin)), ..Taken::file(&file.row) })
+            let (row, pin) = file.bytes(web, &keep).await?;
+            Ok(Taken { file: Some((row.clone(), pin)), ..Taken::file(&row) })
         }
         Material { file: None, kept: Some(id) } => {
             let row = web.store.file(id).await?.filter(|row| caller.sees(&row.owner));

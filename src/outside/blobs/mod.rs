@@ -25,7 +25,6 @@ use object_store::prefix::PrefixStore;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
 use sha2::{Digest, Sha256};
 use tokio::fs::{self, File};
-use tokio::task::JoinHandle;
 
 use pins::Pins;
 pub use pins::{Claim, Pin};
@@ -124,35 +123,19 @@ impl Blobs {
     /// # Errors
     /// When the disk or the bucket refuses; nothing is left behind then.
     pub async fn keep(&self, spool: Spool) -> io::Result<Kept> {
-        let (kept, naming) = self.begin_to_keep(spool).await?;
-        if let Some(naming) = naming {
-            naming.durable().await?;
-        }
-        Ok(kept)
-    }
-
-    /// As [`Self::keep`], but a file that is in memory and goes to the folder is named while the
-    /// caller goes on: a matter of a millisecond. It is durable when the naming is done.
-    ///
-    /// # Errors
-    /// As for [`Self::keep`].
-    pub async fn begin_to_keep(&self, spool: Spool) -> io::Result<(Kept, Option<Naming>)> {
         let whole = spool.finish().await?;
         let (sha256, size) = (whole.sha256.clone(), whole.size);
         let pin = self.pins.pin(&sha256).await;
-        let kept = Kept { sha256, size, pin };
-        let Some(root) = self.folder.clone() else {
-            self.put(whole).await?;
-            return Ok((kept, None));
-        };
-        let (folder, small) = (root.join(prefix(&kept.sha256)), whole.in_memory());
-        // One way to another thread, however many steps it takes.
-        let naming = Naming(tokio::task::spawn_blocking(move || whole.name(&root, &folder)));
-        if small {
-            return Ok((kept, Some(naming)));
+        match self.folder.clone() {
+            Some(root) => {
+                let folder = root.join(prefix(&sha256));
+                // One way to another thread, however many steps it takes.
+                let named = tokio::task::spawn_blocking(move || whole.name(&root, &folder));
+                named.await.map_err(io::Error::other)??;
+            }
+            None => self.put(whole).await?,
         }
-        naming.durable().await?;
-        Ok((kept, None))
+        Ok(Kept { sha256, size, pin })
     }
 
     /// Streams a spooled file into the bucket; a large one in parts.
@@ -295,20 +278,6 @@ pub struct Old {
     pub sha256: String,
     /// Bytes.
     pub size: u64,
-}
-
-/// A file that is being given its name, whether anybody waits for that or not.
-#[derive(Debug)]
-pub struct Naming(JoinHandle<io::Result<()>>);
-
-impl Naming {
-    /// Waits until it has it, durably.
-    ///
-    /// # Errors
-    /// When the disk refuses; nothing is left behind then.
-    pub async fn durable(self) -> io::Result<()> {
-        self.0.await.map_err(io::Error::other)?
-    }
 }
 
 /// A file that is kept under its name. No sweep takes it while this lives: drop it when its row is

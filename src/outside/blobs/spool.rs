@@ -110,11 +110,6 @@ impl Spool {
 }
 
 impl Whole {
-    /// Whether all of it is in memory.
-    pub(super) const fn in_memory(&self) -> bool {
-        matches!(self.content, Content::Memory(_))
-    }
-
     /// Moves it to `folder` under its hash, durably. Blocks.
     pub(super) fn name(self, root: &Path, folder: &Path) -> io::Result<()> {
         let (file, path) = match self.content {

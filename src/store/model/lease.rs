@@ -49,8 +49,8 @@ impl Tables {
             Entry::Vacant(fresh) => {
                 let counts = (task.owner.clone(), task.kind.clone(), task.created_at);
                 fresh.insert(queued(task));
-                if let Some(NewFile { row, .. }) = file {
-                    self.files.entry(row.id).or_insert(row);
+                if let Some(file) = file {
+                    self.files.entry(file.id).or_insert(file);
                 }
                 let counts = self.usage_at(&counts.0, &counts.1, counts.2);
                 counts.submitted += 1;

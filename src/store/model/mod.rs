@@ -137,9 +137,6 @@ impl ModelStore {
 #[async_trait]
 impl Store for ModelStore {
     async fn enqueue(&self, mut command: Enqueue) -> StoreResult<Enqueued> {
-        if let Some(NewFile { arrival: Some(arrival), .. }) = &command.file {
-            arrival.durable().await?;
-        }
         self.once(command.nonce.take(), |tables| tables.enqueue(command))
     }
     async fn assign(&self, command: Assign) -> StoreResult<Vec<Granted>> {

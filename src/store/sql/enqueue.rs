@@ -57,7 +57,6 @@ pub(super) async fn run(
     }
     let new = || waiting.iter().filter(|w| w.is_open()).map(|w| &w.command.task);
     let files = waiting.iter().filter(|w| w.is_open()).filter_map(|w| w.command.file.as_ref());
-    let files = files.map(|file| &file.row);
     files::insert(tx, files).await?;
     INSERT_TASK.run(tx, new().map(task_row).collect()).await?;
     INSERT_SLOT.run(tx, new().flat_map(slot_rows).collect()).await?;

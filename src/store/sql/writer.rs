@@ -338,17 +338,7 @@ async fn try_commit(
         Ok(tx) => tx,
         Err(error) => return failed(batch, row::unavailable(error), Stage::Begin),
     };
-    let written = async {
-        let written = apply(&tx, &mut batch, alone, known).await?;
-        // While the statements ran, the bytes that they name went their own way to the disk.
-        for file in batch.enqueues.iter().filter_map(|w| w.command.file.as_ref()) {
-            if let Some(arrival) = &file.arrival {
-                arrival.durable().await?;
-            }
-        }
-        Ok(written)
-    };
-    let written = match written.await {
+    let written = match apply(&tx, &mut batch, alone, known).await {
         Ok(written) => written,
         Err(error) => {
             if let Err(error) = tx.rollback().await {

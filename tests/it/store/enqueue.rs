@@ -1,14 +1,7 @@
 //! New tasks.
 
-use std::io;
-use std::pin::pin;
-use std::time::Duration;
-
-use futures_util::future::join3;
 use pithead::domain::task::{SlotState, TaskState, TaskStatus};
 use pithead::store::*;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use super::make::*;
 use super::on_every_store;
@@ -20,8 +13,6 @@ on_every_store!(
     another_request_under_the_same_key_is_refused,
     one_key_of_two_callers_is_two_keys,
     a_file_is_written_with_its_task_or_not_at_all,
-    a_task_waits_for_the_bytes_of_its_file,
-    bytes_that_do_not_arrive_take_their_task_along_and_no_other,
     the_input_file_is_kept,
 );
 
@@ -77,54 +68,15 @@ async fn one_key_of_two_callers_is_two_keys(store: &dyn Store) {
 }
 
 async fn a_file_is_written_with_its_task_or_not_at_all(store: &dyn Store) {
-    let with =
-        |n: u128, body: u8| Enqueue { file: Some(file(n).file.into()), ..keyed(n, "k", body) };
+    let with = |n: u128, body: u8| Enqueue { file: Some(file(n).file), ..keyed(n, "k", body) };
     assert_eq!(store.enqueue(with(1, 7)).await.unwrap(), Enqueued::New);
     assert_eq!(store.file(file_id(1)).await.unwrap(), Some(file(1).file));
     assert_eq!(store.enqueue(with(2, 7)).await.unwrap(), Enqueued::Existing(task_id(1)));
     assert_eq!(store.enqueue(with(3, 8)).await.unwrap(), Enqueued::Mismatch);
-    let again = Enqueue { file: Some(file(4).file.into()), ..enqueue(task(1, 1)) };
+    let again = Enqueue { file: Some(file(4).file), ..enqueue(task(1, 1)) };
     assert_eq!(store.enqueue(again).await.unwrap(), Enqueued::Existing(task_id(1)));
     for n in 2..=4 {
         assert_eq!(store.file(file_id(n)).await.unwrap(), None, "{n}");
-    }
-}
-
-async fn a_task_waits_for_the_bytes_of_its_file(store: &dyn Store) {
-    let (arrived, arrives) = oneshot::channel();
-    let arrival = Arrival::new(async { arrives.await.map_err(io::Error::other)? });
-    let new = NewFile { row: file(1).file, arrival: Some(arrival) };
-    let waits = Enqueue { file: Some(new), ..enqueue(task(1, 1)) };
-    let mut taken = pin!(store.enqueue(waits));
-    // Longer than any commit takes.
-    assert!(timeout(Duration::from_millis(300), &mut taken).await.is_err());
-    assert_eq!(store.task(task_id(1)).await.unwrap(), None);
-    arrived.send(Ok(())).unwrap();
-    assert_eq!(taken.await.unwrap(), Enqueued::New);
-    assert!(store.file(file_id(1)).await.unwrap().is_some());
-}
-
-async fn bytes_that_do_not_arrive_take_their_task_along_and_no_other(store: &dyn Store) {
-    let lost = || Arrival::new(async { Err(io::Error::other("no room")) });
-    let with = |n: u128| {
-        let new = NewFile { row: file(n).file, arrival: Some(lost()) };
-        Enqueue { file: Some(new), nonce: nonce(n.try_into().unwrap()), ..enqueue(task(n, 1)) }
-    };
-    let (one, other, two) =
-        join3(store.enqueue(with(1)), store.enqueue(enqueue(task(9, 1))), store.enqueue(with(2)))
-            .await;
-    assert_eq!(other.unwrap(), Enqueued::New);
-    for refused in [one, two] {
-        assert!(
-            matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("no room")),
-            "{refused:?}"
-        );
-    }
-    for n in [1, 2] {
-        assert_eq!(store.task(task_id(n)).await.unwrap(), None);
-        assert_eq!(store.file(file_id(n)).await.unwrap(), None);
-        let again = Enqueue { nonce: nonce(n.try_into().unwrap()), ..enqueue(task(n, 1)) };
-        assert_eq!(store.enqueue(again).await.unwrap(), Enqueued::New, "its nonce is free");
     }
 }
 

@@ -90,7 +90,7 @@ impl World {
         if self.dice.one_in(3) {
             let n = u128::from(self.dice.small(3));
             new.input = TaskInput::File(file_id(n));
-            sent = self.dice.one_in(2).then(|| file(n).file.into());
+            sent = self.dice.one_in(2).then(|| file(n).file);
         }
         if self.dice.one_in(4) {
             new.owner = "bob".to_owned();
