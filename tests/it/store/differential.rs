@@ -8,7 +8,7 @@ use pithead::store::sql::SqlStore;
 use super::random::{reads, sequence};
 use super::{assert_invariants, dump, postgres, sqlite};
 
-const COMMANDS: usize = 300;
+const COMMANDS: usize = 375;
 
 async fn compare(store: &SqlStore, seed: u64) {
     let model = ModelStore::default();
@@ -97,6 +97,12 @@ async fn random_commands_hit_what_is_interesting() {
         "Ok([New",
         "Same]",
         "Conflict]",
+        "Ok(Taken(",
+        "Ok(NoWeights)",
+        "Impossible(",
+        "Ok(New([Submission",
+        "state: Reorged",
+        "Ok(Old)",
     ] {
         assert!(answers.contains(expected), "no answer has `{expected}`");
     }

@@ -33,7 +33,7 @@ impl World {
                 _ => Command::PutSubmission(self.submission()),
             };
         }
-        match self.dice.below(153) {
+        match self.dice.below(146) {
             0..12 => Command::Enqueue(self.enqueue()),
             12..31 => Command::Assign(self.assign()),
             31..32 => Command::Widen(self.widen()),
@@ -48,8 +48,8 @@ impl World {
             92..98 => Command::Register(self.register()),
             98..106 => self.record(),
             106..113 => self.telling(),
-            113..130 => self.of_files(),
-            130..147 => self.ledger(),
+            113..128 => self.of_files(),
+            128..141 => self.ledger(),
             _ => self.weighing(),
         }
     }
