@@ -17,6 +17,7 @@ mod lease;
 mod ledger;
 mod left;
 mod nonce;
+mod open;
 mod outbox;
 #[cfg(test)]
 mod plans;
@@ -41,9 +42,9 @@ use std::thread;
 use async_trait::async_trait;
 use pithead_entities as e;
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait};
-use tokio::sync::oneshot;
 
 pub use connect::Location;
+pub use open::migrate;
 use writer::{DeleteWebhook, Redeliver, RevokeKey, Writer};
 
 use super::*;
@@ -56,117 +57,6 @@ pub struct SqlStore {
     thread: Mutex<Option<thread::JoinHandle<()>>>,
     // Dropped last: only then may another process come.
     lock: Mutex<Option<connect::Lock>>,
-}
-
-impl SqlStore {
-    /// Locks, opens and migrates the database, and starts the writer's thread.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] with the reason.
-    pub async fn open(location: Location) -> StoreResult<Self> {
-        let lock = location.lock().await?;
-        let (writer, jobs) = Writer::new();
-        let (ready, opened) = oneshot::channel();
-        let (at, known) = (location.clone(), outbox::Known::default());
-        let own = known.clone();
-        let run = move || {
-            let mut runtime = tokio::runtime::Builder::new_current_thread();
-            // SQLite answers from a thread of its own: without sockets to watch, the writer sleeps on
-            // a lock, from which it wakes sooner.
-            let runtime = match &at {
-                Location::Sqlite(_) => runtime.enable_time().build(),
-                Location::Postgres(_) => runtime.enable_all().build(),
-            };
-            let Ok(runtime) = runtime else { return };
-            runtime.block_on(async move {
-                let opened = async {
-                    migrate(&at).await?;
-                    let db = at.writer().await?;
-                    own.number_after(left::last(&db).await?);
-                    Ok::<_, StoreError>(db)
-                };
-                match opened.await {
-                    Ok(db) => {
-                        ready.send(Ok(())).ok();
-                        writer::run(db, jobs, own).await;
-                    }
-                    Err(error) => {
-                        ready.send(Err(error)).ok();
-                    }
-                }
-            });
-        };
-        let spawned = thread::Builder::new().name("pithead-writer".to_owned()).spawn(run);
-        let thread = spawned.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        opened.await.map_err(|_| StoreError::Closed)??;
-        let readers = location.readers().await?;
-        if webhook::any(&readers).await? {
-            known.there_may_be_webhooks();
-        }
-        Ok(Self {
-            readers,
-            writer: Mutex::new(Some(writer)),
-            known,
-            thread: Mutex::new(Some(thread)),
-            lock: Mutex::new(Some(lock)),
-        })
-    }
-
-    /// Opens the database to read only, beside a process that may own it. Every command is refused
-    /// with [`StoreError::Closed`].
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] with the reason.
-    pub async fn look(location: Location) -> StoreResult<Self> {
-        Ok(Self {
-            readers: location.readers().await?,
-            writer: Mutex::new(None),
-            known: outbox::Known::default(),
-            thread: Mutex::new(None),
-            lock: Mutex::new(None),
-        })
-    }
-
-    /// The pool that reads, for queries that only operators make.
-    #[must_use]
-    pub const fn readers(&self) -> &DatabaseConnection {
-        &self.readers
-    }
-
-    /// Asks the database for every invariant of `invariants.sql`: its name, and how many rows offend
-    /// it. Scans whole tables: for operators and tests.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] when the database does not answer.
-    pub async fn check(&self) -> StoreResult<Vec<(String, u64)>> {
-        check::run(&self.readers).await
-    }
-
-    /// A page of everybody's files in the order of their ids, from the one `after` another.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] when the database does not answer.
-    pub async fn all_files(&self, after: Option<FileId>, limit: u64) -> StoreResult<Vec<FileRow>> {
-        check::files(&self.readers, after, limit).await
-    }
-
-    async fn commit<C: writer::Command>(&self, command: C) -> StoreResult<C::Answer> {
-        let writer = self.writer.lock().map(|writer| writer.clone());
-        let writer = writer.ok().flatten().ok_or(StoreError::Closed)?;
-        writer.commit(command).await
-    }
-}
-
-/// Brings the schema of a database up to date.
-///
-/// # Errors
-/// [`StoreError::Unavailable`] with the reason.
-pub async fn migrate(location: &Location) -> StoreResult<()> {
-    // Two connections: PostgreSQL's migrations hold a row lock on one and run on the other.
-    let db = location.migrator().await?;
-    let migrated = connect::migrate(&db).await;
-    db.close().await?;
-    migrated
 }
 
 #[async_trait]
