@@ -7,8 +7,9 @@ use std::sync::Arc;
 use actix::prelude::*;
 
 use super::Deps;
+use super::consensus::FollowChain;
 use crate::config::Role;
-use crate::domain::chain::{Offers, Refused, Rule, Snapshot, Standing};
+use crate::domain::chain::{Offers, Refused, Rule, Snapshot, Standing, trusted};
 use crate::domain::ids::Hotkey;
 use crate::domain::units::Stake;
 use crate::store::{Adopt, Adopted, Nonce, SnapshotRow, StoreResult};
@@ -29,24 +30,11 @@ impl ChainSync {
         Self { deps, offers: Offers::default(), believed }
     }
 
-    /// Everybody whose word counts: the validators of the configuration, with the stakes that the
-    /// believed snapshot gives them. Before there is one, and if it knew none of them, which would shut
-    /// everybody out for ever, the configured stakes count.
+    /// Everybody whose word counts, with their stakes.
     fn trusted(&self) -> BTreeMap<Hotkey, Stake> {
-        let configured = || self.deps.config.hotkeys(Role::Validator);
-        let chain: BTreeMap<&Hotkey, Stake> = self
-            .believed
-            .iter()
-            .flat_map(|row| row.snapshot.neurons.values())
-            .map(|neuron| (&neuron.hotkey, neuron.stake))
-            .collect();
-        let registered: BTreeMap<Hotkey, Stake> = configured()
-            .filter_map(|(hotkey, ..)| chain.get(&hotkey).map(|stake| (hotkey.clone(), *stake)))
-            .collect();
-        if registered.values().any(|stake| *stake > Stake::ZERO) {
-            return registered;
-        }
-        configured().map(|(hotkey, _, stake)| (hotkey, stake)).collect()
+        let configured = self.deps.config.hotkeys(Role::Validator);
+        let configured = configured.map(|(hotkey, _, stake)| (hotkey, stake)).collect();
+        trusted(&configured, self.believed.as_ref().map(|row| &*row.snapshot))
     }
 }
 
@@ -106,9 +94,16 @@ impl Handler<TakeSnapshot> for ChainSync {
         };
         let row = SnapshotRow { snapshot, adopted_at: self.deps.clock.now(), senders };
         let adopt = Adopt { row: row.clone(), nonce };
-        let store = self.deps.store.clone();
-        let written = async move { store.adopt(adopt).await };
-        Box::pin(written.into_actor(self).map(move |outcome, act, _| {
+        let (deps, snapshot) = (self.deps.clone(), row.snapshot.clone());
+        let written = async move {
+            let adopted = deps.store.adopt(adopt).await?;
+            if let (Adopted::New(_), Some(consensus)) = (&adopted, deps.consensus()) {
+                // What stops it from following now is found by the next start.
+                consensus.send(FollowChain(snapshot)).await.ok();
+            }
+            Ok(adopted)
+        };
+        Box::pin(written.into_actor(self).map(move |outcome: StoreResult<_>, act, _| {
             Ok(match outcome? {
                 Adopted::New(told) => {
                     let current = act.believed.as_ref().map_or(-1, |row| row.snapshot.block);
@@ -140,6 +135,20 @@ impl Handler<Believed> for ChainSync {
 
     fn handle(&mut self, _: Believed, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.believed.clone())
+    }
+}
+
+/// Whether a validator may speak as one: `None` when it may, else the block as of which it has no permit.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<i64>")]
+pub struct PermitOf(pub Hotkey);
+
+impl Handler<PermitOf> for ChainSync {
+    type Result = Option<i64>;
+
+    fn handle(&mut self, PermitOf(hotkey): PermitOf, _: &mut Self::Context) -> Self::Result {
+        let believed = self.believed.as_ref()?;
+        (!self.trusted().contains_key(&hotkey)).then_some(believed.snapshot.block)
     }
 }
 

@@ -76,21 +76,40 @@ impl Directory {
 
     pub(super) fn put(&self, entry: Entry) {
         let Ok(mut maps) = self.0.write() else { return };
-        let entry = Arc::new(entry);
-        maps.by_hotkey.insert(entry.hotkey.clone(), entry.clone());
-        maps.by_uid.insert(entry.uid, entry.clone());
-        maps.by_registration.insert(entry.registration, entry);
+        maps.put(entry);
     }
 
     pub(super) fn remove(&self, id: RegistrationId) {
         let Ok(mut maps) = self.0.write() else { return };
-        let Some(entry) = maps.by_registration.remove(&id) else { return };
+        maps.remove(id);
+    }
+
+    /// The same miner is found by another hotkey from now on.
+    pub(super) fn rename(&self, id: RegistrationId, hotkey: Hotkey) {
+        let Ok(mut maps) = self.0.write() else { return };
+        let Some(known) = maps.remove(id) else { return };
+        let (uid, addr) = (known.uid, known.addr.clone());
+        maps.put(Entry { registration: id, uid, hotkey, addr });
+    }
+}
+
+impl Maps {
+    fn put(&mut self, entry: Entry) {
+        let entry = Arc::new(entry);
+        self.by_hotkey.insert(entry.hotkey.clone(), entry.clone());
+        self.by_uid.insert(entry.uid, entry.clone());
+        self.by_registration.insert(entry.registration, entry);
+    }
+
+    fn remove(&mut self, id: RegistrationId) -> Option<Arc<Entry>> {
+        let entry = self.by_registration.remove(&id)?;
         // The hotkey or uid may have passed to another registration already.
-        if maps.by_hotkey.get(&entry.hotkey).is_some_and(|e| e.registration == id) {
-            maps.by_hotkey.remove(&entry.hotkey);
+        if self.by_hotkey.get(&entry.hotkey).is_some_and(|e| e.registration == id) {
+            self.by_hotkey.remove(&entry.hotkey);
         }
-        if maps.by_uid.get(&entry.uid).is_some_and(|e| e.registration == id) {
-            maps.by_uid.remove(&entry.uid);
+        if self.by_uid.get(&entry.uid).is_some_and(|e| e.registration == id) {
+            self.by_uid.remove(&entry.uid);
         }
+        Some(entry)
     }
 }

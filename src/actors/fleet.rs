@@ -41,9 +41,18 @@ impl Fleet {
         self.deps.directory.put(Entry { registration: id, uid, hotkey, addr });
     }
 
-    /// Keeps a row's newer values.
+    /// Keeps a row's newer values; a miner that runs is found by its new hotkey then.
     pub(super) fn update(&mut self, row: RegistrationRow) {
+        if self.rows.get(&row.uid).is_some_and(|known| known.hotkey != row.hotkey) {
+            tracing::info!(miner.uid = %row.uid, miner.hotkey = %row.hotkey, "a miner has a new hotkey");
+            self.deps.directory.rename(row.id, row.hotkey.clone());
+        }
         self.rows.insert(row.uid, row);
+    }
+
+    /// Every open registration.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &RegistrationRow> {
+        self.rows.values()
     }
 
     /// Whether a uid's miner has an actor.
@@ -61,14 +70,19 @@ impl Fleet {
         self.rows.values().filter(runs).cloned().collect()
     }
 
-    /// Ends the actor of a registration; its row stays.
+    /// Ends the actor of a registration that closed.
     pub(super) fn retire(&mut self, id: RegistrationId) {
+        self.rest(id);
+        self.rows.retain(|_, row| row.id != id);
+    }
+
+    /// Ends the actor of a registration that stays open: it starts again with the next word of it.
+    pub(super) fn rest(&mut self, id: RegistrationId) {
         if let Some(entry) = self.deps.directory.by_registration(id) {
             entry.addr.do_send(Retire);
             self.deps.directory.remove(id);
             self.deps.distributor().do_send(MinerRetired(id));
         }
-        self.rows.retain(|_, row| row.id != id);
     }
 }
 

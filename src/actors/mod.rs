@@ -168,12 +168,13 @@ impl Actors {
         let (tasks, records) = (loaded.tasks.clone(), &loaded.kind_records);
         let distributor = Distributor::new(deps.clone(), tasks, records, seed).start();
         let distributor = deps.distributor.get_or_init(|| distributor).clone();
-        let consensus = ConsensusSupervisor::new(deps.clone(), loaded).start();
+        let believed = deps.store.metagraph(deps.config.netuid).await?;
+        let snapshot = believed.as_ref().map(|row| row.snapshot.clone());
+        let consensus = ConsensusSupervisor::new(deps.clone(), loaded, snapshot).start();
         let consensus = deps.consensus.get_or_init(|| consensus).clone();
         let stats = Stats::new(deps.clone()).start();
         let janitor = Janitor::new(deps.clone(), blobs.clone()).start();
         let courier = Courier::new(deps.clone()).start();
-        let believed = deps.store.metagraph(deps.config.netuid).await?;
         let chain = ChainSync::new(deps.clone(), believed).start();
         Ok(Self { distributor, consensus, stats, janitor, courier, chain })
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Replication;
-use super::row::{FileRow, RegistrationRow, ReportRow, ScoreRow};
+use super::row::{FileRow, ReportRow, ScoreRow};
 use crate::domain::ids::{
     FileId, Hotkey, LeaseToken, MinerUid, RegistrationId, TaskId, ValidatorId,
 };
@@ -437,40 +437,6 @@ pub enum Evaluated {
     NotDone(TaskState),
     /// No such task.
     NotFound,
-}
-
-/// See [`super::Store::register`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Register {
-    /// Id when it is new.
-    pub id: RegistrationId,
-    /// Subnet.
-    pub netuid: u16,
-    /// Place in it.
-    pub uid: MinerUid,
-    /// Who has it now.
-    pub hotkey: Hotkey,
-    /// Since which block; 0 when not known.
-    pub registered_block: i64,
-    /// Owner, where known.
-    pub coldkey: Option<Hotkey>,
-    /// Leases at once.
-    pub capacity: u32,
-    /// What becomes of slots that the predecessor held.
-    pub policy: LeasePolicy,
-    /// Now.
-    pub now: Millis,
-}
-
-/// Answer to [`Register`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registered {
-    /// The registration that is open now.
-    pub row: RegistrationRow,
-    /// Registrations of that uid that closed.
-    pub closed: Vec<RegistrationId>,
-    /// Leases that they held.
-    pub lost: Vec<Lost>,
 }
 
 /// See [`super::Store::put_report`].

@@ -15,6 +15,7 @@ mod judge;
 pub mod ledger;
 pub mod model;
 pub mod read;
+pub mod registration;
 pub mod round;
 pub mod row;
 pub mod sql;
@@ -35,6 +36,7 @@ pub use history::{
 };
 pub use ledger::*;
 pub use read::*;
+pub use registration::*;
 pub use round::*;
 pub use row::*;
 pub use submission::*;
@@ -104,6 +106,9 @@ pub trait Store: Send + Sync + 'static {
     async fn evaluate(&self, command: Evaluate) -> StoreResult<Evaluated>;
     /// Opens (or updates) the registration of a uid and closes its predecessor.
     async fn register(&self, command: Register) -> StoreResult<Registered>;
+    /// Closes a registration that has no successor; the leases that it held, or `None` when it was
+    /// closed already.
+    async fn deregister(&self, command: Deregister) -> StoreResult<Option<Vec<Lost>>>;
     /// Writes down a validator by hotkey; its id (the older one when it was known).
     async fn know_validator(&self, validator: ValidatorRow) -> StoreResult<ValidatorId>;
     /// Appends a report.

@@ -3,6 +3,7 @@
 //! merged once.
 
 mod observe;
+mod registrations;
 mod round;
 mod row;
 mod view;
@@ -15,19 +16,21 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use super::Deps;
-use super::distributor::{LeaseLost, MinersChanged, ViewMiners};
+use super::distributor::{MinersChanged, ViewMiners};
 use super::fleet::{self, Fleet};
-use crate::config::Role;
-use crate::domain::consensus::{Applied, Changed, ReportTable, Standing, Verdict};
+use crate::domain::chain::Snapshot;
+use crate::domain::consensus::{Applied, Changed, ReportTable, Standing};
 use crate::domain::ids::{Hotkey, MinerUid, RegistrationId, ReportId, ValidatorId};
 use crate::domain::limits;
 use crate::domain::report::MinerStatus;
 use crate::domain::units::{MINUTE, Millis, Score, Stake};
-use crate::store::{Loaded, Nonce, Register, Registered, StoreError, StoreResult};
+use crate::store::{Loaded, Nonce, StoreResult};
 
 pub use observe::Observed;
+pub use registrations::FollowChain;
 pub use view::{Explain, KnowValidator, Overview, VerdictOf, VerdictsOf, ViewConsensus};
 
+use registrations::Tenants;
 use row::{durable, restored, stored_report, unknown, update, validator_row};
 
 /// See the module's docs.
@@ -44,9 +47,11 @@ pub struct ConsensusSupervisor {
     merge_due: bool,
     /// Uids whose registration is being written.
     registering: HashSet<MinerUid>,
-    /// Hotkeys of configured miners: facts that no report can change.
-    facts: HashMap<MinerUid, Hotkey>,
-    fact_hotkeys: HashSet<Hotkey>,
+    tenants: Tenants,
+    /// Whoever waits until registrations are as the chain says.
+    followers: Vec<oneshot::Sender<()>>,
+    /// Whether one of them could not be written.
+    behind: bool,
     swept_at: Millis,
     chronicle: round::Chronicle,
     /// Mean time from a report's receipt to its merge, of late.
@@ -124,16 +129,12 @@ const TICK: Duration = Duration::from_secs(1);
 impl ConsensusSupervisor {
     /// A supervisor as the rows say; miners are spawned and announced when it starts.
     #[must_use]
-    pub fn new(deps: Arc<Deps>, loaded: Loaded) -> Self {
+    pub fn new(deps: Arc<Deps>, loaded: Loaded, believed: Option<Arc<Snapshot>>) -> Self {
         let now = deps.clock.now();
         let mut table = ReportTable::new(deps.config.consensus.clone());
         for row in &loaded.validators {
             let (hotkey, uid) = (row.hotkey.clone(), Some(row.uid));
             table.set_standing(Standing { hotkey, uid, stake: None, reputation: Score::ONE });
-        }
-        for (hotkey, uid, stake) in deps.config.hotkeys(Role::Validator) {
-            let (uid, stake, reputation) = (Some(uid), Some(stake), Score::ONE);
-            table.set_standing(Standing { hotkey, uid, stake, reputation });
         }
         observe::restored(&mut table, &deps, &loaded);
         let names: HashMap<_, _> =
@@ -147,8 +148,8 @@ impl ConsensusSupervisor {
                 Err(error) => tracing::error!(%error, "a stored report cannot be read; skipped"),
             }
         }
-        let facts = deps.config.hotkeys(Role::Miner);
-        let facts: HashMap<_, _> = facts.map(|(hotkey, uid, _)| (MinerUid(uid), hotkey)).collect();
+        let tenants = Tenants::new(&deps.config, believed);
+        tenants.tell(&mut table, None);
         let mut fleet = Fleet::new(deps.clone());
         let mut held: HashMap<RegistrationId, Vec<_>> = HashMap::new();
         for record in &loaded.tasks {
@@ -173,8 +174,9 @@ impl ConsensusSupervisor {
             merged: Vec::new(),
             merge_due: false,
             registering: HashSet::new(),
-            fact_hotkeys: facts.values().cloned().collect(),
-            facts,
+            tenants,
+            followers: Vec::new(),
+            behind: false,
             swept_at: now,
             chronicle: round::Chronicle::default(),
             report_to_verdict: Duration::ZERO,
@@ -204,112 +206,24 @@ impl ConsensusSupervisor {
         let mut updates = Vec::with_capacity(changed.len());
         for (uid, verdict) in changed {
             let Some(verdict) = verdict else {
-                updates.extend(self.fleet.row(uid).map(unknown));
+                let runs = self.fleet.row(uid).filter(|_| self.fleet.runs(uid));
+                updates.extend(runs.map(unknown));
                 continue;
             };
             let capacity = verdict.capacity.unwrap_or(limits::CAPACITY);
+            let tenant = self.tenants.of(uid, verdict.hotkey.as_ref());
             let row = self.fleet.row(uid).filter(|_| self.fleet.runs(uid));
-            let hotkey = self.hotkey_of(uid, &verdict);
             let row = row.filter(|row| {
-                hotkey.is_none_or(|hotkey| *hotkey == row.hotkey) && row.capacity == capacity
+                tenant.is_none_or(|tenant| tenant.is(row)) && row.capacity == capacity
             });
             match row {
                 Some(row) => updates.push(update(row, &verdict, self.table.report_period(uid))),
-                None => self.register(uid, &verdict, capacity, ctx),
+                None => self.register(uid, ctx),
             }
         }
         if !updates.is_empty() {
             self.deps.distributor().do_send(MinersChanged(updates));
         }
-    }
-
-    /// The hotkey at a uid: as configured, else as agreed. A configured one stands at its own uid
-    /// only.
-    fn hotkey_of<'v>(&'v self, uid: MinerUid, verdict: &'v Verdict) -> Option<&'v Hotkey> {
-        let agreed = verdict.hotkey.as_ref();
-        let agreed = agreed.filter(|hotkey| !self.fact_hotkeys.contains(*hotkey));
-        self.facts.get(&uid).or(agreed)
-    }
-
-    fn register(
-        &mut self,
-        uid: MinerUid,
-        verdict: &Verdict,
-        capacity: u32,
-        ctx: &mut Context<Self>,
-    ) {
-        let known = self.fleet.row(uid).map(|row| &row.hotkey);
-        let Some(hotkey) = self.hotkey_of(uid, verdict).or(known).cloned() else { return };
-        if !self.registering.insert(uid) {
-            return;
-        }
-        let command = Register {
-            id: RegistrationId(uuid::Uuid::now_v7()),
-            netuid: self.deps.config.netuid,
-            uid,
-            hotkey,
-            registered_block: 0,
-            coldkey: None,
-            capacity,
-            policy: self.deps.config.lease,
-            now: self.deps.clock.now(),
-        };
-        let deps = self.deps.clone();
-        let written = async move {
-            let now = command.now;
-            let registered = deps.store.register(command).await?;
-            // One that was opened just now holds nothing.
-            let held = match registered.row.opened_at == now {
-                true => Vec::new(),
-                false => fleet::held(deps, registered.row.id).await?,
-            };
-            Ok::<_, StoreError>((registered, held))
-        };
-        ctx.spawn(written.into_actor(self).map(move |outcome, act, ctx| {
-            act.registering.remove(&uid);
-            let (registered, held) = match outcome {
-                Ok(done) => done,
-                Err(error) => {
-                    tracing::warn!(miner.uid = %uid, %error, "a registration was not written");
-                    act.answer();
-                    ctx.run_later(TICK, move |act, ctx| act.publish_again(uid, ctx));
-                    return;
-                }
-            };
-            let changed = act.hand_over(&registered);
-            for id in registered.closed {
-                act.fleet.retire(id);
-            }
-            for lost in registered.lost {
-                act.deps.distributor().do_send(LeaseLost(lost));
-            }
-            if act.fleet.runs(uid) {
-                act.fleet.update(registered.row);
-            } else {
-                tracing::info!(miner.uid = %uid, miner.hotkey = %registered.row.hotkey,
-                    "a miner is here");
-                act.fleet.spawn(registered.row, &held);
-            }
-            act.publish(changed, ctx);
-            act.publish_again(uid, ctx);
-            act.answer();
-        }));
-    }
-
-    /// Forgets what was said about whoever had the uid before. Merges at once: nobody is to find
-    /// the newcomer without a verdict.
-    fn hand_over(&mut self, registered: &Registered) -> Vec<Changed> {
-        if registered.closed.is_empty() {
-            return Vec::new();
-        }
-        let to = &registered.row;
-        self.table.ignore_before(to.uid, to.opened_at, Some(to.hotkey.clone()));
-        self.table.merge_dirty(self.deps.clock.now())
-    }
-
-    fn publish_again(&mut self, uid: MinerUid, ctx: &mut Context<Self>) {
-        let verdict = self.table.verdict(uid).cloned();
-        self.publish(vec![(uid, verdict)], ctx);
     }
 
     /// Spawns successors for miner actors that died.
@@ -325,7 +239,7 @@ impl ConsensusSupervisor {
         }
     }
 
-    /// Retires miners that nobody mentioned for long and that hold nothing.
+    /// Lets miners rest that nobody mentioned for long, not even the chain, and that hold nothing.
     fn sweep(&mut self, now: Millis, ctx: &mut Context<Self>) {
         if now.since(self.swept_at) < limits::MINER_SWEEP_MILLIS {
             return;
@@ -334,9 +248,10 @@ impl ConsensusSupervisor {
         let view = self.deps.distributor().send(ViewMiners);
         ctx.spawn(view.into_actor(self).map(|cards, act, _| {
             for card in cards.iter().flat_map(|cards| cards.iter()) {
-                if !card.fresh && card.live == 0 && card.parked == 0 {
+                let idle = !card.fresh && card.live == 0 && card.parked == 0;
+                if idle && !act.tenants.is_on_chain(card.uid) {
                     tracing::info!(miner.uid = %card.uid, "a miner went silent and is retired");
-                    act.fleet.retire(card.registration);
+                    act.fleet.rest(card.registration);
                 }
             }
         }));
@@ -348,6 +263,7 @@ impl Actor for ConsensusSupervisor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(limits::IN_FLIGHT_MAX);
+        self.follow(ctx);
         self.merge_soon(ctx);
         ctx.run_interval(TICK, |_, ctx| ctx.notify(Tick));
     }
@@ -379,6 +295,7 @@ impl Handler<TakeReport> for ConsensusSupervisor {
                 || known.is_none()
             {
                 let Reporter { hotkey, uid, stake } = reporter;
+                let stake = act.tenants.stake(&hotkey).or(stake);
                 let (uid, reputation) = (Some(uid), Score::ONE);
                 act.table.set_standing(Standing { hotkey, uid, stake, reputation });
             }
@@ -416,6 +333,9 @@ impl ConsensusSupervisor {
         if !self.registering.is_empty() {
             return;
         }
+        for follower in self.followers.drain(..) {
+            follower.send(()).ok();
+        }
         for waiting in self.merged.drain(..) {
             let took = waiting.received.elapsed();
             metrics::histogram!(crate::telemetry::REPORT_TO_VERDICT_SECONDS).record(took);
@@ -439,5 +359,8 @@ impl Handler<Tick> for ConsensusSupervisor {
         self.publish(changed, ctx);
         self.respawn(ctx);
         self.sweep(now, ctx);
+        if self.behind {
+            self.follow(ctx);
+        }
     }
 }

@@ -48,6 +48,12 @@ pub enum Refused {
         /// The least.
         least: f64,
     },
+    /// The sender may not set weights.
+    #[error("you have no validator permit as of block {block}")]
+    NoPermit {
+        /// Of what is believed.
+        block: i64,
+    },
     /// The sender said something else of this block before.
     #[error("you sent another snapshot of block {block} before; the first one stands")]
     Contradicted {
@@ -102,6 +108,23 @@ pub struct Rule<'a> {
     pub trusted: &'a BTreeMap<Hotkey, Stake>,
 }
 
+/// Everybody whose word counts, with the stakes that count: the validators of the configuration that
+/// have a permit and stake by the snapshot that is believed. Before there is one, and if it knows none
+/// of them, which would shut everybody out for ever, the configured stakes count.
+#[must_use]
+pub fn trusted(
+    configured: &BTreeMap<Hotkey, Stake>,
+    believed: Option<&Snapshot>,
+) -> BTreeMap<Hotkey, Stake> {
+    let neurons = believed.into_iter().flat_map(|snapshot| snapshot.neurons.values());
+    let permitted = neurons.filter(|n| n.validator_permit && n.stake > Stake::ZERO);
+    let known: BTreeMap<Hotkey, Stake> = permitted
+        .filter(|neuron| configured.contains_key(&neuron.hotkey))
+        .map(|neuron| (neuron.hotkey.clone(), neuron.stake))
+        .collect();
+    if known.is_empty() { configured.clone() } else { known }
+}
+
 impl Rule<'_> {
     fn check(&self, sender: &Hotkey, snapshot: &Snapshot) -> Result<(), Refused> {
         let (got, every) = (snapshot.block, self.every.max(1));
@@ -114,7 +137,11 @@ impl Rule<'_> {
         if got % every != 0 {
             return Err(Refused::OffBeat { got, every });
         }
-        let stake = self.trusted.get(sender).copied().unwrap_or(Stake::ZERO);
+        let stake = match (self.trusted.get(sender), self.current) {
+            (Some(stake), _) => *stake,
+            (None, Some(block)) => return Err(Refused::NoPermit { block }),
+            (None, None) => Stake::ZERO,
+        };
         if stake < self.stake_min || stake == Stake::ZERO {
             let (stake, least) = (stake.tokens(), self.stake_min.tokens());
             return Err(Refused::TooLittleStake { stake, least });
@@ -197,6 +224,24 @@ mod tests {
         Hotkey::parse(&format!("v{n}")).unwrap()
     }
 
+    #[test]
+    fn whoever_has_a_permit_and_stake_on_the_chain_is_trusted() {
+        let row = |uid: u16, stake: i64, permit: bool| {
+            let mut row = neuron(uid);
+            row["hotkey"] = format!("v{uid}").into();
+            row["stake"] = stake.into();
+            row["validator_permit"] = permit.into();
+            row
+        };
+        let configured = stakes(&[5.0, 6.0, 7.0]);
+        let trusted =
+            |rows: &[serde_json::Value]| trusted(&configured, Some(&snapshot(1_000, rows)));
+        assert_eq!(super::trusted(&configured, None), configured);
+        let one = trusted(&[row(0, 50, true), row(1, 90, false), row(2, 0, true), row(9, 9, true)]);
+        assert_eq!(one, [(key(0), Stake::from_tokens(50.0).unwrap())].into());
+        assert_eq!(trusted(&[row(1, 90, false), row(9, 9, true)]), configured, "it knows none");
+    }
+
     fn stakes(tokens: &[f64]) -> BTreeMap<Hotkey, Stake> {
         (0..).zip(tokens).map(|(n, t)| (key(n), Stake::from_tokens(*t).unwrap())).collect()
     }
@@ -253,7 +298,7 @@ mod tests {
         assert_eq!(take(0, 1_000, 6), Refused::OtherSubnet { got: 6, ours: 5 });
         assert_eq!(take(0, 1_001, 5), Refused::OffBeat { got: 1_001, every: 50 });
         assert_eq!(take(1, 1_000, 5), Refused::TooLittleStake { stake: 9.0, least: 10.0 });
-        assert_eq!(take(7, 1_000, 5), Refused::TooLittleStake { stake: 0.0, least: 10.0 });
+        assert_eq!(take(7, 1_000, 5), Refused::NoPermit { block: 600 });
         let trusted = stakes(&[50.0]);
         let rule = Rule { current: Some(1_000), ..rule(&trusted) };
         for block in [950, 1_000] {

@@ -19,51 +19,30 @@ pub struct Known {
     pub registered_block: i64,
 }
 
-/// One change.
+/// One change, at a uid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// Somebody of whom we did not know.
-    Opened {
-        /// Place.
-        uid: MinerUid,
-    },
-    /// As we knew, and now we know since when.
-    Confirmed {
-        /// Whose.
-        registration: RegistrationId,
-        /// Registered at this block.
-        block: i64,
-    },
-    /// The same miner under another hotkey.
-    Renamed {
-        /// Whose.
-        registration: RegistrationId,
-        /// The new one.
-        hotkey: Hotkey,
-    },
+    Opened,
+    /// As we knew, and now we know since when: registered at this block.
+    Confirmed(i64),
+    /// The same miner under this hotkey.
+    Renamed(Hotkey),
     /// Another miner has the uid now: the old registration ends, and nothing that it earned counts
     /// for the new one.
-    Replaced {
-        /// Whose ends.
-        registration: RegistrationId,
-        /// Place.
-        uid: MinerUid,
-    },
-    /// Nobody has the uid any more.
-    Gone {
-        /// Whose ends.
-        registration: RegistrationId,
-    },
+    Replaced,
+    /// Nobody has the uid any more: this registration ends.
+    Gone(RegistrationId),
 }
 
-/// What to change, in the order of uids. Applied, the open registrations are those of the snapshot,
+/// What to change, by uid. Applied, the open registrations are those of the snapshot,
 /// and the same snapshot again changes nothing.
 ///
 /// The hotkey differs and the block is the one we know: renamed. The hotkey differs and the block is
 /// another one, or we never knew it: replaced, since an owner must not earn by a stranger's work. The
 /// hotkey is the same and the block has risen: it was deregistered and came back, replaced too.
 #[must_use]
-pub fn changes(open: &[Known], snapshot: &Snapshot) -> Vec<Change> {
+pub fn changes(open: &[Known], snapshot: &Snapshot) -> BTreeMap<MinerUid, Change> {
     let known: BTreeMap<MinerUid, &Known> = open.iter().map(|known| (known.uid, known)).collect();
     let mut changes = BTreeMap::new();
     for (uid, neuron) in &snapshot.neurons {
@@ -72,26 +51,25 @@ pub fn changes(open: &[Known], snapshot: &Snapshot) -> Vec<Change> {
             known.get(uid).is_some_and(|known| known.hotkey == neuron.hotkey),
         );
         let change = match known.get(uid) {
-            None => Change::Opened { uid: *uid },
+            None => Change::Opened,
             Some(known) if known.registered_block == block && same_hotkey => continue,
             Some(known)
                 if same_hotkey
                     && (known.registered_block == 0 || block < known.registered_block) =>
             {
-                Change::Confirmed { registration: known.registration, block }
+                Change::Confirmed(block)
             }
             Some(known) if known.registered_block == block && block > 0 => {
-                let hotkey = neuron.hotkey.clone();
-                Change::Renamed { registration: known.registration, hotkey }
+                Change::Renamed(neuron.hotkey.clone())
             }
-            Some(known) => Change::Replaced { registration: known.registration, uid: *uid },
+            Some(_) => Change::Replaced,
         };
         changes.insert(*uid, change);
     }
     for known in known.values().filter(|known| !snapshot.neurons.contains_key(&known.uid)) {
-        changes.insert(known.uid, Change::Gone { registration: known.registration });
+        changes.insert(known.uid, Change::Gone(known.registration));
     }
-    changes.into_values().collect()
+    changes
 }
 
 #[cfg(test)]
@@ -122,25 +100,25 @@ mod tests {
 
     #[test]
     fn each_case_is_told_apart() {
-        let registration = id(3);
-        let hotkey = Hotkey::parse("b").unwrap();
+        let renamed = Change::Renamed(Hotkey::parse("b").unwrap());
         for (ours, theirs, expected) in [
             ((100, "a"), (100, "a"), None),
-            ((0, "a"), (100, "a"), Some(Change::Confirmed { registration, block: 100 })),
-            ((120, "a"), (100, "a"), Some(Change::Confirmed { registration, block: 100 })),
-            ((100, "a"), (100, "b"), Some(Change::Renamed { registration, hotkey })),
-            ((100, "a"), (101, "b"), Some(Change::Replaced { registration, uid: MinerUid(3) })),
-            ((0, "a"), (101, "b"), Some(Change::Replaced { registration, uid: MinerUid(3) })),
-            ((0, "a"), (0, "b"), Some(Change::Replaced { registration, uid: MinerUid(3) })),
-            ((100, "a"), (101, "a"), Some(Change::Replaced { registration, uid: MinerUid(3) })),
-            ((100, "a"), (99, "b"), Some(Change::Replaced { registration, uid: MinerUid(3) })),
+            ((0, "a"), (100, "a"), Some(Change::Confirmed(100))),
+            ((120, "a"), (100, "a"), Some(Change::Confirmed(100))),
+            ((100, "a"), (100, "b"), Some(renamed)),
+            ((100, "a"), (101, "b"), Some(Change::Replaced)),
+            ((0, "a"), (101, "b"), Some(Change::Replaced)),
+            ((0, "a"), (0, "b"), Some(Change::Replaced)),
+            ((100, "a"), (101, "a"), Some(Change::Replaced)),
+            ((100, "a"), (99, "b"), Some(Change::Replaced)),
         ] {
             let open = [known(3, ours.1, ours.0)];
             let got = changes(&open, &snapshot(1_000, &[row(3, theirs.1, theirs.0)]));
-            assert_eq!(got, Vec::from_iter(expected), "{ours:?} {theirs:?}");
+            assert_eq!(got.get(&MinerUid(3)), expected.as_ref(), "{ours:?} {theirs:?}");
         }
         let got = changes(&[known(3, "a", 1)], &snapshot(1_000, &[row(4, "a", 1)]));
-        assert_eq!(got, [Change::Gone { registration }, Change::Opened { uid: MinerUid(4) }]);
+        let expected = [(MinerUid(3), Change::Gone(id(3))), (MinerUid(4), Change::Opened)];
+        assert_eq!(got, expected.into());
     }
 
     /// Our registrations after the changes.
@@ -156,22 +134,15 @@ mod tests {
                 registered_block: neuron.block_at_registration,
             }
         };
-        let of = |after: &mut BTreeMap<MinerUid, Known>, id, change: &dyn Fn(&mut Known)| {
-            after.values_mut().filter(|known| known.registration == id).for_each(change);
-        };
-        for change in changes(open, snapshot) {
+        for (uid, change) in changes(open, snapshot) {
             match change {
-                Change::Opened { uid } | Change::Replaced { uid, .. } => {
-                    after.insert(uid, fresh(uid));
+                Change::Opened | Change::Replaced => drop(after.insert(uid, fresh(uid))),
+                Change::Confirmed(block) => {
+                    after.get_mut(&uid).unwrap().registered_block = block;
                 }
-                Change::Confirmed { registration, block } => {
-                    of(&mut after, registration, &|known| known.registered_block = block);
-                }
-                Change::Renamed { registration, hotkey } => {
-                    of(&mut after, registration, &|known| known.hotkey = hotkey.clone());
-                }
-                Change::Gone { registration } => {
-                    after.retain(|_, known| known.registration != registration);
+                Change::Renamed(hotkey) => after.get_mut(&uid).unwrap().hotkey = hotkey,
+                Change::Gone(registration) => {
+                    assert_eq!(after.remove(&uid).unwrap().registration, registration);
                 }
             }
         }
@@ -208,7 +179,7 @@ mod tests {
                 .map(|(uid, n)| (*uid, n.hotkey.clone(), n.block_at_registration))
                 .collect();
             prop_assert_eq!(ours, theirs);
-            prop_assert_eq!(changes(&after, &snapshot), []);
+            prop_assert_eq!(changes(&after, &snapshot), BTreeMap::new());
             let mut backwards = open.clone();
             backwards.reverse();
             prop_assert_eq!(changes(&backwards, &snapshot), changes(&open, &snapshot));

@@ -13,7 +13,7 @@ mod changes;
 mod snapshot;
 mod submission;
 
-pub use adopt::{Offers, Refused, Rule, Standing};
+pub use adopt::{Offers, Refused, Rule, Standing, trusted};
 pub use changes::{Change, Known, changes};
 pub use snapshot::{BadSnapshot, Neuron, Snapshot};
 pub use submission::{

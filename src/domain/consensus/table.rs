@@ -113,8 +113,10 @@ impl ReportTable {
     /// Sets what the chain says of a miner, or that it says nothing.
     pub fn set_chain(&mut self, uid: MinerUid, facts: Option<ChainFacts>) {
         let row = self.rows.entry(uid).or_default();
-        row.chain = facts.map(Box::new);
-        self.dirty.insert(uid);
+        if row.chain.as_deref() != facts.as_ref() {
+            row.chain = facts.map(Box::new);
+            self.dirty.insert(uid);
+        }
     }
 
     /// The uid changed hands at `moment`: reports signed before speak of somebody else, unless they

@@ -59,7 +59,9 @@ fn said(refused: &Refused) -> ApiError {
     match refused {
         Refused::OtherSubnet { .. } => ApiError::field("netuid", detail),
         Refused::OffBeat { .. } => ApiError::field("block", detail),
-        Refused::TooLittleStake { .. } => ApiError::new(Code::Forbidden, detail),
+        Refused::TooLittleStake { .. } | Refused::NoPermit { .. } => {
+            ApiError::new(Code::Forbidden, detail)
+        }
         Refused::Old { .. } | Refused::Contradicted { .. } => ApiError::new(Code::Conflict, detail),
     }
 }

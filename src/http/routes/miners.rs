@@ -114,6 +114,7 @@ pub(super) async fn view(web: Data<Web>, caller: MinerCaller, path: Path<String>
         "success": true,
         "uid": card.uid,
         "hotkey": card.hotkey,
+        "registration": card.registration,
         "serving": card.serving,
         "fresh": card.fresh,
         "quarantined": card.quarantined,

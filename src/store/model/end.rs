@@ -74,24 +74,41 @@ impl Tables {
     /// The uid's open registration is brought up to date when it is the same miner's; else it closes
     /// and the new one opens, or an old one of the same identity opens again with its record.
     pub(super) fn register(&mut self, command: Register) -> Registered {
-        let of_uid = |known: &&mut Registration| {
-            known.netuid == command.netuid && known.row.uid == command.uid
-        };
+        let of_uid =
+            |known: &&Registration| known.netuid == command.netuid && known.row.uid == command.uid;
         let (mut closed, mut lost) = (Vec::new(), Vec::new());
-        let open = self.registrations.values_mut().filter(of_uid);
-        if let Some(open) = open.map(|r| &mut r.row).find(|row| row.closed_at.is_none()) {
-            let block = command.registered_block;
-            if open.hotkey == command.hotkey && (block == 0 || block == open.registered_block) {
+        let of_uid: Vec<&RegistrationRow> =
+            self.registrations.values().filter(of_uid).map(|known| &known.row).collect();
+        let open = of_uid.iter().find(|row| row.closed_at.is_none());
+        if let Some((id, block)) = open.map(|row| (row.id, stays(row, &command))) {
+            let is_taken = |block: &i64| {
+                let taken = |row: &&&RegistrationRow| {
+                    (&row.hotkey, row.registered_block) == (&command.hotkey, *block)
+                };
+                of_uid.iter().filter(taken).any(|row| row.id != id)
+            };
+            let block = block.filter(|block| !is_taken(block));
+            let Some(open) = self.registrations.get_mut(&id).map(|known| &mut known.row) else {
+                return Registered { row: self.open(command), closed, lost };
+            };
+            if let Some(block) = block {
+                (open.hotkey, open.registered_block) = (command.hotkey, block);
                 open.capacity = command.capacity;
                 open.coldkey = command.coldkey.or(open.coldkey.take());
                 return Registered { row: open.clone(), closed, lost };
             }
-            let id = open.id;
             open.closed_at = Some(command.now);
             closed.push(id);
             lost = self.lose_all(id, command.policy, command.now);
         }
         Registered { row: self.open(command), closed, lost }
+    }
+
+    /// An open registration closes.
+    pub(super) fn deregister(&mut self, command: Deregister) -> Option<Vec<Lost>> {
+        let open = self.registrations.get_mut(&command.id).map(|known| &mut known.row);
+        open.filter(|row| row.closed_at.is_none())?.closed_at = Some(command.now);
+        Some(self.lose_all(command.id, command.policy, command.now))
     }
 
     fn open(&mut self, command: Register) -> RegistrationRow {
@@ -279,4 +296,9 @@ fn standing(task: &TaskRecord) -> Standing {
 /// Of a task that is not there; no live lease leads to one.
 fn nothing() -> Standing {
     Standing { state: TaskState::Failed, answered: 0, failed: 0, freed: Vec::new() }
+}
+
+/// The block of a registration that goes on.
+fn stays(row: &RegistrationRow, command: &Register) -> Option<i64> {
+    registration::same(row.hotkey.as_str(), row.registered_block, command)
 }

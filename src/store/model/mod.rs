@@ -172,6 +172,9 @@ impl Store for ModelStore {
     async fn register(&self, command: Register) -> StoreResult<Registered> {
         Ok(self.command().register(command))
     }
+    async fn deregister(&self, command: Deregister) -> StoreResult<Option<Vec<Lost>>> {
+        Ok(self.command().deregister(command))
+    }
     async fn know_validator(&self, validator: ValidatorRow) -> StoreResult<ValidatorId> {
         Ok(self.command().know_validator(validator))
     }

@@ -100,6 +100,9 @@ impl Store for SqlStore {
     async fn register(&self, command: Register) -> StoreResult<Registered> {
         self.commit(command).await
     }
+    async fn deregister(&self, command: Deregister) -> StoreResult<Option<Vec<Lost>>> {
+        self.commit(command).await
+    }
     async fn know_validator(&self, validator: ValidatorRow) -> StoreResult<ValidatorId> {
         self.commit(validator).await
     }

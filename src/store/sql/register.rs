@@ -1,4 +1,4 @@
-//! Registrations: a uid's is opened, brought up to date, or closed for another one.
+//! Registrations: a uid's is opened, brought up to date, or closed, for another one or for nobody.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,9 @@ use super::outbox::Outbox;
 use super::row;
 use super::writer::Waiting;
 use crate::domain::ids::RegistrationId;
-use crate::domain::lease::LossReason;
+use crate::domain::lease::{LeasePolicy, LossReason};
+use crate::domain::units::Millis;
+use crate::store::registration::same;
 use crate::store::*;
 
 /// A network and a uid in it, as columns.
@@ -37,15 +39,19 @@ pub(super) async fn run(
         let command = waiting.command.clone();
         let mut end = (Vec::new(), Vec::new());
         if let Some(open) = open.remove(&place(&command)) {
-            let known =
-                open.registered_block == command.registered_block || command.registered_block == 0;
-            if open.hotkey == command.hotkey.as_str() && known {
-                let row = update(tx, open, &command).await?;
+            let (hotkey, block) = (open.hotkey.as_str(), open.registered_block);
+            let block = match same(hotkey, block, &command) {
+                Some(block) if is_free(tx, &open, block, &command).await? => Some(block),
+                _ => None,
+            };
+            if let Some(block) = block {
+                let row = update(tx, open, block, &command).await?;
                 waiting.answer(Registered { row, closed: end.0, lost: end.1 });
                 continue;
             }
             let id = RegistrationId(open.id);
-            end = (vec![id], close(tx, id, &command, outbox).await?);
+            let lost = close(tx, id, command.policy, command.now, outbox).await?;
+            end = (vec![id], lost);
         }
         ended.insert(place(&command), end);
         fresh.push(fresh_row(&command));
@@ -82,19 +88,43 @@ async fn open_ones(
     Ok(open)
 }
 
+/// Whether no other registration, a closed one, has the identity that this one would get. It is the
+/// same miner then, and goes on under the old one.
+async fn is_free(
+    tx: &DatabaseTransaction,
+    open: &e::registration::Model,
+    block: i64,
+    command: &Register,
+) -> StoreResult<bool> {
+    use e::registration::Column;
+    if open.hotkey == command.hotkey.as_str() && open.registered_block == block {
+        return Ok(true);
+    }
+    let taken = e::registration::Entity::find()
+        .filter(Column::Netuid.eq(open.netuid))
+        .filter(Column::Uid.eq(open.uid))
+        .filter(Column::Hotkey.eq(command.hotkey.as_str()))
+        .filter(Column::RegisteredBlock.eq(block));
+    Ok(row::one(tx, taken).await?.is_none())
+}
+
 async fn update(
     tx: &DatabaseTransaction,
     open: e::registration::Model,
+    block: i64,
     command: &Register,
 ) -> StoreResult<RegistrationRow> {
     let capacity = i32::try_from(command.capacity).unwrap_or(i32::MAX);
     let coldkey =
         command.coldkey.as_ref().map(ToString::to_string).or_else(|| open.coldkey.clone());
-    if open.capacity == capacity && open.coldkey == coldkey {
+    let same_identity = open.hotkey == command.hotkey.as_str() && open.registered_block == block;
+    if same_identity && open.capacity == capacity && open.coldkey == coldkey {
         return row::registration(open);
     }
     let change = e::registration::ActiveModel {
         id: Set(open.id),
+        hotkey: Set(command.hotkey.to_string()),
+        registered_block: Set(block),
         capacity: Set(capacity),
         coldkey: Set(coldkey),
         ..Default::default()
@@ -105,7 +135,8 @@ async fn update(
 async fn close(
     tx: &DatabaseTransaction,
     id: RegistrationId,
-    command: &Register,
+    policy: LeasePolicy,
+    now: Millis,
     outbox: &mut Outbox,
 ) -> StoreResult<Vec<Lost>> {
     // Closings are rare, and live leases are few: a look through their index will do.
@@ -116,17 +147,34 @@ async fn close(
     let mut losses = Vec::new();
     for row in tx.query_all_raw(statement(tx, &held, [id.0.into()])).await? {
         let live = read_live(&row)?;
-        let (policy, now) = (command.policy, command.now);
         losses.push(Loss { live, reason: LossReason::Retired, policy, now });
     }
     let lost = lose(tx, losses, outbox).await?;
     let change = e::registration::ActiveModel {
         id: Set(id.0),
-        closed_at: Set(Some(command.now.0)),
+        closed_at: Set(Some(now.0)),
         ..Default::default()
     };
     e::registration::Entity::update(change).exec(tx).await?;
     Ok(lost)
+}
+
+/// Closes registrations that have no successor.
+pub(super) async fn deregister(
+    tx: &DatabaseTransaction,
+    waiting: &mut [Waiting<Deregister, Option<Vec<Lost>>>],
+    outbox: &mut Outbox,
+) -> StoreResult<()> {
+    for waiting in waiting.iter_mut() {
+        let Deregister { id, policy, now } = waiting.command;
+        let found = row::one(tx, e::registration::Entity::find_by_id(id.0)).await?;
+        let lost = match found.filter(|row| row.closed_at.is_none()) {
+            Some(_) => Some(close(tx, id, policy, now, outbox).await?),
+            None => None,
+        };
+        waiting.answer(lost);
+    }
+    Ok(())
 }
 
 fn fresh_row(command: &Register) -> e::registration::ActiveModel {

@@ -172,6 +172,7 @@ jobs! {
     cancels: Cancel(Cancel) -> Cancelled, |c: &Cancel| Key::Task(c.task);
     evaluates: Evaluate(Evaluate) -> Evaluated, |c: &Evaluate| Key::Task(c.task);
     registers: Register(Register) -> Registered, |c: &Register| Key::Uid(c.netuid, c.uid);
+    deregisters: Deregister(Deregister) -> Option<Vec<Lost>>, |c: &Deregister| Key::Holder(c.id.0);
     validators: KnowValidator(ValidatorRow) -> ValidatorId, |_: &ValidatorRow| Key::All;
     reports: PutReport(PutReport) -> (), |c: &PutReport| Key::Holder(c.report.id.0);
     rounds: CloseRound(CloseRound) -> (), |_: &CloseRound| Key::All;
@@ -396,6 +397,7 @@ async fn apply(
     end::cancel(tx, &mut batch.cancels, &mut outbox).await?;
     evaluate::run(tx, &mut batch.evaluates, &mut outbox).await?;
     register::run(tx, &mut batch.registers, &mut outbox).await?;
+    register::deregister(tx, &mut batch.deregisters, &mut outbox).await?;
     end::sweep(tx, &mut batch.sweeps, &mut outbox).await?;
     outbox.write(tx).await?;
     files::forget(tx, &mut batch.forgets).await?;

@@ -2,6 +2,7 @@
 
 mod adaptive;
 mod cancel;
+mod chain;
 mod evaluation;
 mod fairness;
 mod files;

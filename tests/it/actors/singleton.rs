@@ -53,6 +53,7 @@ delegate! {
     cancel(command: Cancel) -> Cancelled;
     evaluate(command: Evaluate) -> Evaluated;
     register(command: Register) -> Registered;
+    deregister(command: Deregister) -> Option<Vec<Lost>>;
     know_validator(row: ValidatorRow) -> ValidatorId;
     put_report(command: PutReport) -> ();
     close_round(command: CloseRound) -> ();

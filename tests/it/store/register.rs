@@ -19,6 +19,12 @@ on_every_store!(
     an_old_one_returns_with_its_record,
     an_old_one_returns_with_its_coldkey,
     uids_do_not_disturb_each_other,
+    a_block_that_was_not_known_is_filled_in,
+    an_earlier_block_corrects_a_later_one,
+    another_hotkey_at_the_same_block_is_the_same_miner_renamed,
+    a_renamed_miner_keeps_its_leases_and_its_record,
+    whoever_comes_back_under_its_old_identity_goes_on_there,
+    a_registration_without_a_successor_closes_and_loses_its_leases,
 );
 
 async fn a_new_uid_opens_a_registration(store: &dyn Store) {
@@ -142,4 +148,71 @@ async fn uids_do_not_disturb_each_other(store: &dyn Store) {
     let open = store.load(at(0)).await.unwrap().registrations;
     let uids: Vec<_> = open.iter().map(|row| row.uid.0).collect();
     assert_eq!(uids, [1, 2, 3]);
+}
+
+/// Miner 1 as the chain knows it.
+fn on_chain(name: &str, block: i64) -> Register {
+    Register { registered_block: block, ..successor(1, 100, name) }
+}
+
+async fn a_block_that_was_not_known_is_filled_in(store: &dyn Store) {
+    done(store, 1, 1).await;
+    let known = Register { coldkey: Some(hotkey("cold")), ..on_chain("miner1", 10) };
+    let registered = store.register(known).await.unwrap();
+    assert_eq!((registered.closed, registered.lost.len()), (vec![], 0));
+    let row = registered.row;
+    assert_eq!((row.id, row.registered_block, row.record.answered), (registration_id(1), 10, 1));
+    assert_eq!((row.opened_at, row.coldkey.clone()), (at(0), Some(hotkey("cold"))));
+    assert_eq!(store.registration(row.id).await.unwrap(), Some(row));
+}
+
+async fn an_earlier_block_corrects_a_later_one(store: &dyn Store) {
+    store.register(Register { registered_block: 20, ..register(1, 5) }).await.unwrap();
+    let registered = store.register(on_chain("miner1", 10)).await.unwrap();
+    assert_eq!(registered.closed, []);
+    assert_eq!((registered.row.id, registered.row.registered_block), (registration_id(1), 10));
+}
+
+async fn another_hotkey_at_the_same_block_is_the_same_miner_renamed(store: &dyn Store) {
+    store.register(Register { registered_block: 10, ..register(1, 5) }).await.unwrap();
+    let registered = store.register(on_chain("new", 10)).await.unwrap();
+    assert_eq!(registered.closed, []);
+    let row = registered.row;
+    assert_eq!((row.id, row.hotkey.as_str()), (registration_id(1), "new"));
+    assert_eq!(store.registration(row.id).await.unwrap(), Some(row));
+    let stranger = store.register(on_chain("other", 11)).await.unwrap();
+    assert_eq!(stranger.closed, [registration_id(1)]);
+}
+
+async fn a_renamed_miner_keeps_its_leases_and_its_record(store: &dyn Store) {
+    store.register(Register { registered_block: 10, ..register(1, 5) }).await.unwrap();
+    leased(store, 1, 1).await;
+    let renamed = store.register(on_chain("new", 10)).await.unwrap();
+    assert_eq!((renamed.lost.len(), renamed.row.live), (0, 1));
+    let late = store.respond(respond(token(1, 0, 1), miner(1), "a", at(61))).await.unwrap();
+    assert!(matches!(late, Responded::Accepted { .. }), "{late:?}");
+}
+
+async fn whoever_comes_back_under_its_old_identity_goes_on_there(store: &dyn Store) {
+    store.register(Register { registered_block: 10, ..register(1, 5) }).await.unwrap();
+    store.register(on_chain("new", 0)).await.unwrap();
+    let again = Register { id: registration_id(101), ..on_chain("miner1", 0) };
+    assert_eq!(store.register(again).await.unwrap().row.id, registration_id(101));
+    let known = Register { id: registration_id(102), ..on_chain("miner1", 10) };
+    let registered = store.register(known).await.unwrap();
+    assert_eq!(registered.closed, [registration_id(101)]);
+    assert_eq!((registered.row.id, registered.row.closed_at), (registration_id(1), None));
+}
+
+async fn a_registration_without_a_successor_closes_and_loses_its_leases(store: &dyn Store) {
+    leased(store, 1, 1).await;
+    let end = Deregister { id: registration_id(1), policy: policy(), now: at(60) };
+    let lost = store.deregister(end).await.unwrap().unwrap();
+    let lost: Vec<_> = lost.iter().map(|l| (l.token, l.holder, l.reason)).collect();
+    assert_eq!(lost, [(token(1, 0, 1), miner(1), LossReason::Retired)]);
+    let row = store.registration(registration_id(1)).await.unwrap().unwrap();
+    assert_eq!((row.closed_at, row.live, row.record.lost), (Some(at(60)), 0, 0));
+    assert_eq!(store.deregister(end).await.unwrap(), None, "closed already");
+    let nobody = Deregister { id: registration_id(9), ..end };
+    assert_eq!(store.deregister(nobody).await.unwrap(), None);
 }

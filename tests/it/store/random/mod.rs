@@ -91,6 +91,7 @@ commands!(
     sweep(Sweep),
     evaluate(Evaluate),
     register(Register),
+    deregister(Deregister),
     put_report(PutReport),
     put_kind_records(PutKindRecords),
     put_scores(PutScores),
@@ -200,7 +201,14 @@ pub(super) async fn sequence(
     length: usize,
     model: &ModelStore,
 ) -> Vec<(Command, String)> {
-    let mut world = World { dice: Dice(seed), secs: 0, tasks: vec![], deliveries: vec![], new: 0 };
+    let mut world = World {
+        dice: Dice(seed),
+        secs: 0,
+        tasks: vec![],
+        deliveries: vec![],
+        new: 0,
+        registered: Default::default(),
+    };
     let mut sequence = Vec::with_capacity(length);
     for _ in 0..length {
         let page = TaskPage { owner: None, states: vec![], kind: None, before: None, limit: 12 };

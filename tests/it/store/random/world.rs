@@ -1,6 +1,8 @@
 //! What the next random command is: few tasks, few miners with little room, tokens that live, are
 //! stale, or are bent in one point.
 
+use std::collections::BTreeSet;
+
 use pithead::domain::ids::{LeaseToken, MinerUid, TaskId};
 use pithead::domain::lease::{LeasePolicy, LossReason};
 use pithead::domain::task::{SlotState, TaskState};
@@ -20,6 +22,8 @@ pub(super) struct World {
     pub(super) deliveries: Vec<DeliveryRow>,
     /// Ids given out.
     pub(super) new: u128,
+    /// Miners that were registered.
+    pub(super) registered: BTreeSet<u128>,
 }
 
 type Lease = (LeaseToken, Holder);
@@ -45,6 +49,7 @@ impl World {
             69..71 => Command::Cancel(self.cancel()),
             71..78 => Command::Sweep(self.sweep()),
             78..92 => Command::Evaluate(self.evaluate()),
+            92..98 if self.dice.one_in(12) => Command::Deregister(self.deregister()),
             92..98 => Command::Register(self.register()),
             98..106 => self.record(),
             106..113 => self.telling(),
@@ -249,17 +254,16 @@ impl World {
         }
     }
 
-    /// Four uids, each with two hotkeys that take turns, rarely.
+    /// Four uids, each with two hotkeys that take turns, rarely: as somebody new, or renamed.
     fn register(&mut self) -> Register {
         let n = u128::from(self.dice.small(4));
         let name = if self.dice.one_in(6) { "usurper" } else { "miner" };
-        let block = if self.dice.one_in(9) { 10 } else { 0 };
-        // Another identity has another id; the usual one may come under its known id again.
+        let block = if self.dice.one_in(3) { 10 + i64::from(self.dice.small(2)) } else { 0 };
+        // What opens is new; what is known goes on under its id, or opens again.
         self.new += 1;
-        let usual = name == "miner" && block == 0;
-        let id = registration_id(if usual { n } else { 1_000 + self.new });
+        let is_first = self.registered.insert(n);
         Register {
-            id,
+            id: registration_id(if is_first { n } else { 1_000 + self.new }),
             hotkey: hotkey(&format!("{name}{n}")),
             registered_block: block,
             coldkey: self.dice.one_in(3).then(|| hotkey("cold")),
@@ -267,6 +271,11 @@ impl World {
             now: self.now(),
             ..register(n, self.dice.small(4).into())
         }
+    }
+
+    fn deregister(&mut self) -> Deregister {
+        let id = registration_id(self.dice.small(4).into());
+        Deregister { id, policy: self.policy(), now: self.now() }
     }
 
     /// Files and voices: few of each, whose keys and names meet.

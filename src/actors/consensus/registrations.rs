@@ -1,0 +1,312 @@
+//! Who has which uid: as the chain says, once a snapshot of it is believed; until then as configured,
+//! else as the reports agree. Registrations follow; what a restart finds differing is put right.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+
+use super::{ConsensusSupervisor, TICK};
+use crate::actors::Deps;
+use crate::actors::distributor::LeaseLost;
+use crate::actors::fleet;
+use crate::config::{Config, Role};
+use crate::domain::chain::{Change, Known, Snapshot, changes, trusted};
+use crate::domain::consensus::{ChainFacts, Changed, ReportTable, Standing};
+use crate::domain::ids::{Hotkey, MinerUid, RegistrationId};
+use crate::domain::limits;
+use crate::domain::units::{Score, Stake};
+use crate::store::{
+    Deregister, Register, Registered, RegistrationRow, StoreError, StoreResult, TaskRecord,
+};
+
+/// What is known of who has which uid, besides the reports.
+pub(super) struct Tenants {
+    snapshot: Option<Arc<Snapshot>>,
+    /// Hotkeys that it lists.
+    listed: HashSet<Hotkey>,
+    /// Hotkeys of configured miners, which no report can change.
+    facts: HashMap<MinerUid, Hotkey>,
+    fact_hotkeys: HashSet<Hotkey>,
+    /// Configured validators.
+    validators: BTreeMap<Hotkey, (u16, Stake)>,
+    /// Stakes of those whose word counts.
+    stakes: BTreeMap<Hotkey, Stake>,
+}
+
+/// Who has a uid.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tenant<'a> {
+    hotkey: &'a Hotkey,
+    /// Since which block; 0 when not known.
+    block: i64,
+    coldkey: Option<&'a Hotkey>,
+}
+
+impl Tenant<'_> {
+    /// Whether this row says so.
+    pub(super) fn is(&self, row: &RegistrationRow) -> bool {
+        let same_block = self.block == 0 || self.block == row.registered_block;
+        let same_owner = self.coldkey.is_none() || self.coldkey == row.coldkey.as_ref();
+        *self.hotkey == row.hotkey && same_block && same_owner
+    }
+}
+
+impl Tenants {
+    pub(super) fn new(config: &Config, believed: Option<Arc<Snapshot>>) -> Self {
+        let facts = config.hotkeys(Role::Miner);
+        let facts: HashMap<_, _> = facts.map(|(hotkey, uid, _)| (MinerUid(uid), hotkey)).collect();
+        let validators = config.hotkeys(Role::Validator);
+        let mut tenants = Self {
+            snapshot: None,
+            listed: HashSet::new(),
+            fact_hotkeys: facts.values().cloned().collect(),
+            facts,
+            validators: validators.map(|(hotkey, uid, stake)| (hotkey, (uid, stake))).collect(),
+            stakes: BTreeMap::new(),
+        };
+        tenants.believe(believed);
+        tenants
+    }
+
+    fn believe(&mut self, snapshot: Option<Arc<Snapshot>>) {
+        let configured = self.validators.iter();
+        let configured = configured.map(|(hotkey, (_, stake))| (hotkey.clone(), *stake)).collect();
+        self.stakes = trusted(&configured, snapshot.as_deref());
+        let neurons = snapshot.iter().flat_map(|snapshot| snapshot.neurons.values());
+        self.listed = neurons.map(|neuron| neuron.hotkey.clone()).collect();
+        self.snapshot = snapshot;
+    }
+
+    /// Who has a uid. A configured hotkey stands at its own uid only, and only where the chain does not
+    /// say otherwise; what is agreed counts while the chain is not known.
+    pub(super) fn of<'a>(
+        &'a self,
+        uid: MinerUid,
+        agreed: Option<&'a Hotkey>,
+    ) -> Option<Tenant<'a>> {
+        let neuron = self.snapshot.as_ref().and_then(|snapshot| snapshot.neurons.get(&uid));
+        if let Some(neuron) = neuron {
+            let (hotkey, block) = (&neuron.hotkey, neuron.block_at_registration);
+            return Some(Tenant { hotkey, block, coldkey: neuron.coldkey.as_ref() });
+        }
+        let fact = self.facts.get(&uid).filter(|hotkey| !self.listed.contains(*hotkey));
+        let agreed =
+            agreed.filter(|hotkey| self.snapshot.is_none() && !self.fact_hotkeys.contains(*hotkey));
+        fact.or(agreed).map(|hotkey| Tenant { hotkey, block: 0, coldkey: None })
+    }
+
+    /// Whether the chain lists a uid.
+    pub(super) fn is_on_chain(&self, uid: MinerUid) -> bool {
+        self.snapshot.as_ref().is_some_and(|snapshot| snapshot.neurons.contains_key(&uid))
+    }
+
+    /// Whether somebody who may set weights has the uid: it gets no registration by the chain alone.
+    fn is_validator(&self, uid: MinerUid) -> bool {
+        let neuron = self.snapshot.as_ref().and_then(|snapshot| snapshot.neurons.get(&uid));
+        neuron.is_some_and(|n| n.validator_permit || self.validators.contains_key(&n.hotkey))
+    }
+
+    /// The stake of a configured validator that counts; nothing of others.
+    pub(super) fn stake(&self, hotkey: &Hotkey) -> Option<Stake> {
+        self.validators.get(hotkey)?;
+        Some(self.stakes.get(hotkey).copied().unwrap_or(Stake::ZERO))
+    }
+
+    /// Tells the table what is not put to the vote; `before` was told last.
+    pub(super) fn tell(&self, table: &mut ReportTable, before: Option<&Snapshot>) {
+        for (hotkey, (uid, _)) in &self.validators {
+            let (stake, hotkey) = (self.stake(hotkey), hotkey.clone());
+            let (uid, reputation) = (Some(*uid), Score::ONE);
+            table.set_standing(Standing { hotkey, uid, stake, reputation });
+        }
+        for uid in before.iter().flat_map(|before| before.neurons.keys()) {
+            if !self.is_on_chain(*uid) {
+                table.set_chain(*uid, None);
+            }
+        }
+        let neurons = self.snapshot.iter().flat_map(|snapshot| &snapshot.neurons);
+        for (uid, neuron) in neurons {
+            let (hotkey, stake) = (neuron.hotkey.clone(), neuron.stake);
+            table.set_chain(*uid, Some(ChainFacts { hotkey, stake, ip: None, port: None }));
+        }
+    }
+}
+
+/// Has the registrations follow a snapshot that is believed; answered when they do.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct FollowChain(pub Arc<Snapshot>);
+
+impl Handler<FollowChain> for ConsensusSupervisor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(
+        &mut self,
+        FollowChain(snapshot): FollowChain,
+        ctx: &mut Self::Context,
+    ) -> Self::Result {
+        let before = self.tenants.snapshot.clone();
+        if before.as_ref().is_some_and(|before| before.block >= snapshot.block) {
+            return Box::pin(std::future::ready(()));
+        }
+        self.tenants.believe(Some(snapshot));
+        self.tenants.tell(&mut self.table, before.as_deref());
+        self.follow(ctx);
+        self.merge_soon(ctx);
+        if self.registering.is_empty() {
+            return Box::pin(std::future::ready(()));
+        }
+        let (followed, follows) = oneshot::channel();
+        self.followers.push(followed);
+        Box::pin(async move { drop(follows.await) })
+    }
+}
+
+impl ConsensusSupervisor {
+    /// Brings the registrations to what the chain says. A configured miner that it does not list stays.
+    pub(super) fn follow(&mut self, ctx: &mut Context<Self>) {
+        self.behind = false;
+        let Some(snapshot) = self.tenants.snapshot.clone() else { return };
+        let known = |row: &RegistrationRow| Known {
+            registration: row.id,
+            uid: row.uid,
+            hotkey: row.hotkey.clone(),
+            registered_block: row.registered_block,
+        };
+        let open: Vec<_> = self.fleet.rows().map(known).collect();
+        for (uid, change) in changes(&open, &snapshot) {
+            match change {
+                Change::Opened if self.tenants.is_validator(uid) => {}
+                Change::Opened | Change::Confirmed(_) | Change::Renamed(_) | Change::Replaced => {
+                    self.register(uid, ctx);
+                }
+                Change::Gone(_) if self.tenants.of(uid, None).is_some() => {}
+                Change::Gone(registration) => self.deregister(uid, registration, ctx),
+            }
+        }
+    }
+
+    /// Has the registration of a uid written as it should be.
+    pub(super) fn register(&mut self, uid: MinerUid, ctx: &mut Context<Self>) {
+        let verdict = self.table.verdict(uid);
+        let known = self.fleet.row(uid);
+        let tenant = self.tenants.of(uid, verdict.and_then(|verdict| verdict.hotkey.as_ref()));
+        let tenant = tenant.or(known.map(|row| Tenant {
+            hotkey: &row.hotkey,
+            block: row.registered_block,
+            coldkey: row.coldkey.as_ref(),
+        }));
+        let Some(Tenant { hotkey, block, coldkey }) = tenant else { return };
+        let capacity = match verdict {
+            Some(verdict) => verdict.capacity,
+            None => known.map(|row| row.capacity),
+        };
+        let command = Register {
+            id: RegistrationId(uuid::Uuid::now_v7()),
+            netuid: self.deps.config.netuid,
+            uid,
+            hotkey: hotkey.clone(),
+            registered_block: block,
+            coldkey: coldkey.cloned(),
+            capacity: capacity.unwrap_or(limits::CAPACITY),
+            policy: self.deps.config.lease,
+            now: self.deps.clock.now(),
+        };
+        if !self.registering.insert(uid) {
+            return;
+        }
+        let written = write(self.deps.clone(), command);
+        ctx.spawn(written.into_actor(self).map(move |outcome, act, ctx| {
+            act.registering.remove(&uid);
+            match outcome {
+                Ok((registered, held)) => {
+                    let changed = act.registered(registered, &held);
+                    act.publish(changed, ctx);
+                    act.publish_again(uid, ctx);
+                }
+                Err(error) => {
+                    tracing::warn!(miner.uid = %uid, %error, "a registration was not written");
+                    act.behind = true;
+                    ctx.run_later(TICK, move |act, ctx| act.publish_again(uid, ctx));
+                }
+            }
+            act.answer();
+        }));
+    }
+
+    fn registered(&mut self, registered: Registered, held: &[TaskRecord]) -> Vec<Changed> {
+        let changed = self.hand_over(&registered);
+        let Registered { row, closed, lost } = registered;
+        for id in closed {
+            self.fleet.retire(id);
+        }
+        for lost in lost {
+            self.deps.distributor().do_send(LeaseLost(lost));
+        }
+        if self.fleet.runs(row.uid) {
+            self.fleet.update(row);
+        } else {
+            tracing::info!(miner.uid = %row.uid, miner.hotkey = %row.hotkey, "a miner is here");
+            self.fleet.spawn(row, held);
+        }
+        changed
+    }
+
+    /// Closes the registration of a uid that nobody has any more.
+    fn deregister(&mut self, uid: MinerUid, id: RegistrationId, ctx: &mut Context<Self>) {
+        if !self.registering.insert(uid) {
+            return;
+        }
+        let (policy, now) = (self.deps.config.lease, self.deps.clock.now());
+        let store = self.deps.store.clone();
+        let written = async move { store.deregister(Deregister { id, policy, now }).await };
+        ctx.spawn(written.into_actor(self).map(move |outcome, act, ctx| {
+            act.registering.remove(&uid);
+            match outcome {
+                Ok(lost) => {
+                    tracing::info!(miner.uid = %uid, "a miner left the subnet");
+                    act.fleet.retire(id);
+                    for lost in lost.into_iter().flatten() {
+                        act.deps.distributor().do_send(LeaseLost(lost));
+                    }
+                    act.table.ignore_before(uid, now, None);
+                    act.merge_soon(ctx);
+                }
+                Err(error) => {
+                    tracing::warn!(miner.uid = %uid, %error, "a registration was not closed");
+                    act.behind = true;
+                }
+            }
+            act.answer();
+        }));
+    }
+
+    /// Forgets what was said about whoever had the uid before. Merges at once: nobody is to find
+    /// the newcomer without a verdict.
+    fn hand_over(&mut self, registered: &Registered) -> Vec<Changed> {
+        if registered.closed.is_empty() {
+            return Vec::new();
+        }
+        let to = &registered.row;
+        self.table.ignore_before(to.uid, to.opened_at, Some(to.hotkey.clone()));
+        self.table.merge_dirty(self.deps.clock.now())
+    }
+
+    fn publish_again(&mut self, uid: MinerUid, ctx: &mut Context<Self>) {
+        let verdict = self.table.verdict(uid).cloned();
+        self.publish(vec![(uid, verdict)], ctx);
+    }
+}
+
+/// What is open then, and what it holds; one that was opened just now holds nothing.
+async fn write(deps: Arc<Deps>, command: Register) -> StoreResult<(Registered, Vec<TaskRecord>)> {
+    let now = command.now;
+    let registered = deps.store.register(command).await?;
+    let held = match registered.row.opened_at == now {
+        true => Vec::new(),
+        false => fleet::held(deps, registered.row.id).await?,
+    };
+    Ok::<_, StoreError>((registered, held))
+}
