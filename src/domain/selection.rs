@@ -209,8 +209,8 @@ pub struct Demand<'a> {
     pub p50_millis: Option<i64>,
     /// Registrations that hold, answered or failed a slot of this task.
     pub used: &'a [RegistrationId],
-    /// Coldkeys of those, where known.
-    pub used_coldkeys: &'a [Hotkey],
+    /// Whose coldkeys are known, with them.
+    pub used_coldkeys: &'a [(RegistrationId, Hotkey)],
 }
 
 text_enum! {
@@ -275,7 +275,9 @@ pub fn eligible(
         return Err(PassedOver::OnTask);
     }
     match &candidate.coldkey {
-        Some(owner) if demand.used_coldkeys.contains(owner) => Err(PassedOver::SameOwner),
+        Some(owner) if demand.used_coldkeys.iter().any(|(_, used)| used == owner) => {
+            Err(PassedOver::SameOwner)
+        }
         _ => Ok(()),
     }
 }

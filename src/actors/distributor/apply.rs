@@ -118,8 +118,7 @@ impl Distributor {
                 (self.open.get_mut(&lost.token.task), lost.holder.miner())
         {
             open.used.retain(|used| *used != miner);
-            let owner = self.roster.get(miner).and_then(|c| c.coldkey.clone());
-            open.used_coldkeys.retain(|used| Some(used) != owner.as_ref());
+            open.used_coldkeys.retain(|(used, _)| *used != miner);
         }
         self.stand(lost.token.task, &lost.standing, None);
         self.requeue(lost.token.task);

@@ -59,7 +59,7 @@ struct Open {
     /// Miners that hold, answered or failed a slot.
     used: Vec<RegistrationId>,
     /// Owners of those, where known.
-    used_coldkeys: Vec<Hotkey>,
+    used_coldkeys: Vec<(RegistrationId, Hotkey)>,
     /// Slots that were hedged, each with the slot beside it.
     hedged: Vec<(u16, u16)>,
     /// What its client was told; nothing after a restart.
@@ -207,7 +207,7 @@ impl Distributor {
         }
         open.used.push(miner);
         if let Some(owner) = self.roster.get(miner).and_then(|c| c.coldkey.clone()) {
-            open.used_coldkeys.push(owner);
+            open.used_coldkeys.push((miner, owner));
         }
     }
 

@@ -84,7 +84,7 @@ fn each_filter_names_its_reason() {
         let mut candidate = miner(0);
         change(&mut candidate);
         let used = [RegistrationId(Uuid::from_u128(99))];
-        let coldkeys = [owner.clone()];
+        let coldkeys = [(used[0], owner.clone())];
         let demand = Demand { used: &used, used_coldkeys: &coldkeys, ..DEMAND };
         eligible(&candidate, demand, &policy, NOW)
     };

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::MINERS;
 use super::operation::Operation;
 use super::schema::{
-    Field, flag, hotkey, integer, list, named, number, object, one_of, or_null, range, share,
+    Field, flag, hotkey, id, integer, list, named, number, object, one_of, or_null, range, share,
     success, text, time, uid,
 };
 use super::tasks::{input, task_id, wish};
@@ -88,6 +88,7 @@ pub(in crate::http) fn view(_: &KindRegistry) -> Operation {
         success(),
         ("uid", uid("Yours")),
         ("hotkey", hotkey("Yours")),
+        ("registration", id("Yours: it stays when your hotkey changes")),
         ("serving", flag("Whether the verdict says so")),
         ("fresh", flag("Whether you were mentioned lately")),
         ("quarantined", flag("Whether you failed too often in a row")),

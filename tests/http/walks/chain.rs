@@ -100,7 +100,7 @@ async fn whoever_has_no_permit_neither_scores_nor_tells_of_the_chain() {
     let score = |block: Value| {
         let at = app.clock.now().0;
         json!({ "scores": [{
-            "kind": "text_to_speech", "uid": 0, "hotkey": zero.hotkey(), "score": 0.5,
+            "kind": "tts", "uid": 0, "hotkey": zero.hotkey(), "score": 0.5,
             "scored_at": at, "block": block,
         }] })
     };
@@ -118,7 +118,7 @@ async fn whoever_has_no_permit_neither_scores_nor_tells_of_the_chain() {
     assert!(refused["detail"].as_str().unwrap().contains("as of block 1000"), "{refused}");
     app.advance(1_000);
     push(1, score(json!(70))).await.ok();
-    let early = push(1, score(json!(69))).await.problem(422, "validation_failed");
+    let early = push(1, score(json!(69))).await.problem(422, "invalid_field");
     assert!(early.to_string().contains("block"), "{early}");
     let body = json!({ "netuid": 49, "block": 1_050, "tempo": 360, "neurons": [] });
     let call = Call::post("/api/v1/chain/metagraph").json(&body);
