@@ -41,6 +41,23 @@ fn fleet_with_liars_ends_with_published_numbers_near_the_truth() {
 }
 
 #[test]
+fn epoch_ends_with_everybody_paid_and_nobody_with_what_another_one_earned() {
+    let said = text(&run(example("epoch").args(["--tempos", "6", "--json"])));
+    let told: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!((&told["miners"], &told["miners_paid"]), (&json!(12), &json!(12)), "{said}");
+    for sum in ["weight_sum", "incentive_sum"] {
+        assert!((told[sum].as_f64().unwrap() - 1.0).abs() < 1e-3, "{sum}: {said}");
+    }
+    // By three validators at each of two and three kinds: of all tempos, and since the fifth.
+    assert_eq!(told["hotkey_of_renamed"], told["renamed"], "{said}");
+    let scores = |name: &str| told[name].as_i64().unwrap();
+    assert_eq!((scores("scores_of_renamed") % 6, scores("scores_of_newcomer") % 9), (0, 0));
+    assert!(scores("scores_of_renamed") / 6 >= 15, "{said}");
+    assert!((1..=6).contains(&(scores("scores_of_newcomer") / 9)), "{said}");
+    assert!(said.contains("10. Incentive: 0.00"), "{said}");
+}
+
+#[test]
 fn disagreement_stays_within_its_figures() {
     let said = text(&run(example("disagreement").args(["--quick", "--json"])));
     let figures: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
