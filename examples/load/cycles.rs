@@ -27,10 +27,11 @@ struct Run {
     start: Instant,
     next: AtomicUsize,
     cycles: usize,
-    /// When each task was sent and fetched, after the start; how often it was completed.
+    /// When each task was sent, fetched and answered, after the start; how often it was completed.
     sent: Vec<AtomicU64>,
     fetched: Vec<AtomicU64>,
     completed: Vec<AtomicU8>,
+    ended: Vec<AtomicU64>,
     done: AtomicUsize,
     window: Semaphore,
     pace: Option<Duration>,
@@ -45,6 +46,7 @@ impl Run {
             cycles,
             sent: zeros(),
             fetched: zeros(),
+            ended: zeros(),
             completed: (0..cycles).map(|_| AtomicU8::new(0)).collect(),
             done: AtomicUsize::new(0),
             window: Semaphore::new(window),
@@ -72,6 +74,17 @@ pub(crate) async fn idle(args: &Args, server: &Child) -> Result<(u64, u64), Box<
 pub(crate) async fn busy(args: &Args, server: &Child) -> Result<Figures, Box<dyn Error>> {
     let run = Run::new(args.cycles, args.window, None);
     drive(args, server, run, args.clients).await
+}
+
+/// The same: when it began, and when each cycle ended, in seconds after that.
+pub(crate) async fn ends(
+    args: &Args,
+    server: &Child,
+) -> Result<(Instant, Vec<f64>), Box<dyn Error>> {
+    let run = Run::new(args.cycles, args.window, None);
+    drive(args, server, run.clone(), args.clients).await?;
+    let ended = run.ended.iter().map(|at| at.load(Ordering::Relaxed) as f64 / 1e9);
+    Ok((run.start, ended.collect()))
 }
 
 async fn drive(
@@ -209,6 +222,7 @@ async fn mine(
             if answer.status != 200 {
                 return Err(String::from_utf8_lossy(answer.body).into_owned().into());
             }
+            run.ended[number].store(run.nanos(), Ordering::Relaxed);
             run.completed[number].fetch_add(1, Ordering::Relaxed);
             run.done.fetch_add(1, Ordering::Relaxed);
             run.window.add_permits(1);

@@ -5,7 +5,7 @@
 //!
 //! Other runs, each alone: `--life` (a task from its submit to its approval), `--history 1000000`
 //! (the same beside so many ended tasks), `--hostile` (one client against the others), `--balance`,
-//! `--audio`, `--weights`, `--dead` (of miners), `--scale` (sizes).
+//! `--audio`, `--weights`, `--beside`, `--dead` (of miners), `--scale` (sizes).
 //!
 //! The server runs in a process of its own (this program, started again); the load generator shares
 //! its cores. Every task is checked to have been completed exactly once.
@@ -13,6 +13,7 @@
 
 mod audio;
 mod balance;
+mod beside;
 mod cycles;
 mod dead;
 mod figures;
@@ -84,6 +85,9 @@ pub(crate) struct Args {
     /// Measure instead what the weights cost to compute.
     #[arg(long)]
     weights: bool,
+    /// Measure instead what making the weights of an hour does to the cycles beside it.
+    #[arg(long)]
+    beside: bool,
     /// Measure instead how soon the tasks of dead miners are back in the queue.
     #[arg(long)]
     dead: bool,
@@ -133,6 +137,9 @@ async fn measure(args: Args) -> Result<(), Box<dyn Error>> {
     }
     if args.weights {
         return weights::measure(&args);
+    }
+    if args.beside {
+        return beside::measure(&args).await;
     }
     if args.dead {
         return dead::measure(&args).await;

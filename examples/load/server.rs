@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pithead::app::Server;
-use pithead::config::{Config, Role, RoleEntry};
+use pithead::config::{Config, KindWeight, Role, RoleEntry};
 use pithead::domain::ids::Hotkey;
 use pithead::domain::kind::TaskKind;
 use pithead::identity::Keypair;
@@ -19,6 +19,10 @@ use tokio::process::{ChildStdout, Command};
 
 use super::Args;
 use super::wire::Wire;
+
+/// Kinds that are scored where weights are made beside the work.
+pub(crate) const KINDS: [&str; 6] =
+    ["transcription", "tts", "summarization", "weather", "geomagnetic", "soil_moisture"];
 
 /// Validators that report.
 pub(crate) const VALIDATORS: u16 = 64;
@@ -43,6 +47,15 @@ pub(crate) fn be(args: &Args, folder: &Path) -> Result<(), Box<dyn Error>> {
     if !args.hostile {
         // One client stands for very many.
         config.limits.tasks_per_minute = NonZeroU32::MAX;
+    }
+    if args.beside {
+        config.weights.kinds = KINDS
+            .map(|name| KindWeight {
+                name: name.to_owned(),
+                weight_millionths: 1_000_000,
+                sigmoid: false,
+            })
+            .to_vec();
     }
     config.evaluation.quorum = args.quorum;
     if let Some(secs) = args.run_secs {
@@ -89,6 +102,9 @@ async fn spawn(args: &Args, folder: &Path) -> Result<Spawned, Box<dyn Error>> {
     command.arg("--quorum").arg(args.quorum.to_string());
     if args.hostile {
         command.arg("--hostile");
+    }
+    if args.beside {
+        command.arg("--beside");
     }
     if let Some(secs) = args.run_secs {
         command.arg("--run-secs").arg(secs.to_string());
@@ -154,6 +170,11 @@ impl Child {
         self.says.next_line().await?.ok_or("the server is gone")?;
         self.ahead += by;
         Ok(())
+    }
+
+    /// How far its clock is ahead.
+    pub(crate) const fn ahead(&self) -> Duration {
+        self.ahead
     }
 
     /// Where its rows are.
