@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::Deps;
 use crate::domain::audit::Fact;
 use crate::domain::chain::State;
-use crate::domain::limits::{AUDIT_AGAIN_MILLIS, AUDIT_TRIES_MAX};
+use crate::domain::limits::{AUDIT_AGAIN_MILLIS, AUDIT_TRIES_MAX, PAGE_MAX};
 use crate::domain::watch::{Believed, SnapshotAge, drift};
-use crate::store::{Note, SnapshotRow, StoreError, SubmissionRow};
+use crate::store::{Note, SnapshotRow, StoreError, SubmissionPage, SubmissionRow};
 
 /// Has facts written that were not written before; each that is new is counted and logged.
 pub(super) fn tell(deps: &Deps, facts: impl IntoIterator<Item = Fact>) {
@@ -27,7 +27,10 @@ pub(super) fn tell(deps: &Deps, facts: impl IntoIterator<Item = Fact>) {
                     return;
                 }
                 Err(StoreError::Closed) => break,
-                Err(error) => tracing::warn!(%error, "the audit log was not written; trying again"),
+                Err(error) => {
+                    metrics::counter!(crate::telemetry::AUDIT_WRITES_FAILED).increment(1);
+                    tracing::warn!(%error, "the audit log was not written; trying again");
+                }
             }
             tokio::time::sleep(Duration::from_millis(AUDIT_AGAIN_MILLIS.unsigned_abs())).await;
         }
@@ -64,6 +67,22 @@ pub(super) fn adopted(
         found.fact(&submission.of, config.drift_max_millionths)
     });
     tell(deps, renewed.into_iter().chain(drifted));
+}
+
+/// Tells of what drifted under the snapshot that is believed at the start: a server that was killed
+/// right behind the adoption had no time to. What it did tell is not told again.
+pub(super) fn resume(deps: Arc<Deps>, row: Arc<SnapshotRow>) {
+    actix::spawn(async move {
+        let netuid = deps.config.netuid;
+        let newest = SubmissionPage { netuid, validator: None, before: None, limit: PAGE_MAX };
+        match deps.store.submissions(newest).await {
+            Ok(mut of) => {
+                of.retain(|submission| submission.updated_at == row.adopted_at);
+                adopted(&deps, None, &row, &of);
+            }
+            Err(error) => tracing::warn!(%error, "whether submissions drifted is not known"),
+        }
+    });
 }
 
 /// Looks whether what is believed has become old.

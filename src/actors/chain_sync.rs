@@ -57,6 +57,9 @@ impl Actor for ChainSync {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(crate::domain::limits::IN_FLIGHT_MAX);
+        if let Some(row) = self.believed.clone() {
+            audit::resume(self.deps.clone(), row);
+        }
         let (mut age, every) = (SnapshotAge::default(), self.deps.config.sweep_millis);
         ctx.run_interval(Duration::from_millis(every), move |act, _| {
             audit::look(&mut age, &act.deps, act.believed.as_deref());

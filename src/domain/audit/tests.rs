@@ -82,7 +82,7 @@ fn what_is_taken_out_doubled_or_swapped_is_found() {
     // Swapped under their numbers, each stands where another one stood.
     (swapped[1].seq, swapped[2].seq) = (2, 3);
     assert_eq!(broken(&swapped), (2, Fault::Altered));
-    let mut forged = whole.clone();
+    let mut forged = whole;
     forged[2].fact.subject.push('x');
     forged[2].hash = forged[2].hash_behind(forged[1].hash);
     assert_eq!(broken(&forged), (4, Fault::Altered), "the next one tells");

@@ -18,14 +18,14 @@ use crate::store::audit::{fresh, writer};
 use crate::store::{AuditPage, AuditPlace, Note, StoreError, StoreResult};
 
 /// Which of these actions and subjects stand in the log.
-const STANDING: Batch = Batch {
+pub(super) const STANDING: Batch = Batch {
     columns: &[("writer", Cast::Text), ("action", Cast::Text), ("subject", Cast::Text)],
     body: "SELECT v.action, v.subject FROM v WHERE EXISTS (SELECT 1 FROM audit a \
            WHERE a.writer = v.writer AND a.action = v.action AND a.subject = v.subject)",
 };
 
 /// Newest first. Actions are ASCII, so that characters are counted alike everywhere.
-const PAGE: &str = "SELECT * FROM audit WHERE writer = $1 AND seq < $2 \
+pub(super) const PAGE: &str = "SELECT * FROM audit WHERE writer = $1 AND seq < $2 \
     AND substr(action, 1, $3) = $4 ORDER BY seq DESC LIMIT $5";
 
 /// Writes what is new of what waits, one after the other: a later one sees what an earlier one wrote.

@@ -21,4 +21,5 @@ mod stream;
 pub(crate) mod task;
 mod told;
 mod waiting;
+mod watched;
 mod weights;
