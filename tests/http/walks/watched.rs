@@ -191,10 +191,11 @@ async fn a_validator_that_goes_silent_is_told() {
     let app = of_weather(|config| config.weights.window_days = 1).await;
     at_the_hour(&app);
     for day in 0..4 {
-        app.report(&[&miner(0)]).await;
+        app.report(&[&miner(0), &miner(1)]).await;
         push(&app, 0, &miner(0), 0.8).await;
         if day < 3 {
             push(&app, 1, &miner(0), 0.8).await;
+            push(&app, 1, &miner(1), 0.8).await;
         }
         app.advance(23 * HOUR);
         over(&app);
@@ -207,6 +208,8 @@ async fn a_validator_that_goes_silent_is_told() {
     };
     let silent = wait_for("a validator that is silent", LIMIT, silent).await;
     assert_eq!(silent.len(), 1, "the other one still scores: {silent:?}");
+    let weights = current(&app).await["weights"].clone();
+    assert_eq!(weights.as_array().unwrap().len(), 1, "longer ago than the window: {weights}");
     app.finish().await;
 }
 
@@ -224,5 +227,22 @@ async fn what_could_not_be_written_is_written_once_it_can() {
     wait_for("a failure is counted", LIMIT, grown).await;
     sqlx::query("ALTER TABLE away RENAME TO audit").execute(&mut db).await.unwrap();
     assert_eq!(until(&app, "chain.snapshot_old", 1).await, ["block 1000"]);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn sums_that_cannot_be_made_are_a_failed_calculation() {
+    let app = TestApp::start().await;
+    at_the_hour(&app);
+    super::weights::scored(&app, &[(&miner(0), 0.9)]).await;
+    let database = app.folder().join("pithead.db");
+    let mut db = SqliteConnectOptions::new().filename(database).connect().await.unwrap();
+    sqlx::query("ALTER TABLE score_hour RENAME TO away").execute(&mut db).await.unwrap();
+    over(&app);
+    let failed = until(&app, "weights.calculation_failed", 1).await;
+    sqlx::query("ALTER TABLE away RENAME TO score_hour").execute(&mut db).await.unwrap();
+    app.advance(10_000);
+    current(&app).await;
+    assert_eq!(until(&app, "weights.calculation_recovered", 1).await, failed);
     app.finish().await;
 }

@@ -39,7 +39,7 @@ pub(super) fn at_the_hour(app: &TestApp) {
     over(app);
 }
 
-async fn scored(app: &TestApp, of: &[(&Peer, f64)]) {
+pub(super) async fn scored(app: &TestApp, of: &[(&Peer, f64)]) {
     for (peer, accuracy) in of {
         let mut status = crate::support::status(peer);
         status["is_serving"] = json!(true);

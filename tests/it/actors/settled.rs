@@ -33,11 +33,11 @@ fn submission(block: i64, uid: u16) -> PutSubmission {
 }
 
 /// Miner 1 has all incentive.
-fn adopt(block: i64, last_step: i64, now: i64) -> Adopt {
+fn adopt(block: i64, last_update: i64, last_step: i64, now: i64) -> Adopt {
     let neuron = |uid: u16, name: &str, incentive: f64| {
         json!({
             "uid": uid, "hotkey": name, "stake": 1, "validator_permit": true,
-            "last_update": block, "block_at_registration": 1, "incentive": incentive,
+            "last_update": last_update, "block_at_registration": 1, "incentive": incentive,
         })
     };
     let neurons = [neuron(100, "validator0", 0.0), neuron(1, "one", 1.0)];
@@ -56,9 +56,9 @@ fn what_a_killed_server_had_no_time_to_tell_is_told_at_the_next_start() {
         for (block, uid) in [(100, 2), (500, 2), (510, 1), (900, 2)] {
             store.put_submission(submission(block, uid)).await.unwrap();
         }
-        // The first was settled by an earlier snapshot, the last by none yet.
-        store.adopt(adopt(400, 361, 10)).await.unwrap();
-        store.adopt(adopt(1_000, 722, 20)).await.unwrap();
+        // The first was settled by an earlier snapshot; the last was forgotten by the chain.
+        store.adopt(adopt(400, 400, 361, 10)).await.unwrap();
+        store.adopt(adopt(1_000, 899, 722, 20)).await.unwrap();
         let page = || AuditPage { netuid: 49, action: "weights.".into(), before: None, limit: 9 };
         for _ in 0..2 {
             let (deps, actors) = start_on(store.clone()).await;
