@@ -41,6 +41,8 @@ metrics! {
     WEIGHTS_RECORDS: describe_counter = "pithead_weights_records_total", "Records of miners by period that were written.";
     WEIGHTS_RUN_SECONDS: describe_histogram = "pithead_weights_run_seconds", "Time that the weights of an hour took, records included.";
     WEIGHTS_WRITE_SECONDS: describe_histogram = "pithead_weights_write_seconds", "Time of one write of weights, its wait for the writer included.";
+    LEDGER_EVENTS: describe_counter = "pithead_ledger_events_total", "What happened in the weight ledger, by event: drift, failed calculations, gaps, old snapshots.";
+    AUDIT_WRITES_FAILED: describe_counter = "pithead_audit_writes_failed_total", "Tries to write into the audit log that failed; they are made again.";
     CHAIN_BLOCK: describe_gauge = "pithead_chain_block", "Block of the snapshot that is believed.";
     CHAIN_ADOPTED_AT: describe_gauge = "pithead_chain_adopted_timestamp_seconds", "Since when it is believed, Unix seconds.";
     ACTORS_RESPAWNED: describe_counter = "pithead_actors_respawned_total", "Miner actors that died and were started again.";

@@ -4,6 +4,7 @@
 pub mod api_key;
 pub mod archive;
 pub mod attempt;
+pub mod audit;
 pub mod callback_secret;
 pub mod delivery;
 pub mod evaluation;

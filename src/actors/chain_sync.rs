@@ -3,15 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 
-use super::Deps;
 use super::consensus::FollowChain;
+use super::{Deps, audit};
 use crate::config::Role;
 use crate::domain::chain::{Offers, Refused, Rule, Snapshot, Standing, trusted};
 use crate::domain::ids::Hotkey;
 use crate::domain::units::Stake;
+use crate::domain::watch::SnapshotAge;
 use crate::store::{Adopt, Adopted, Nonce, SnapshotRow, StoreResult};
 
 /// See the module's docs.
@@ -43,6 +45,13 @@ impl Actor for ChainSync {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(crate::domain::limits::IN_FLIGHT_MAX);
+        if let Some(row) = self.believed.clone() {
+            audit::resume(self.deps.clone(), row);
+        }
+        let (mut age, every) = (SnapshotAge::default(), self.deps.config.sweep_millis);
+        ctx.run_interval(Duration::from_millis(every), move |act, _| {
+            audit::look(&mut age, &act.deps, act.believed.as_deref());
+        });
     }
 }
 
@@ -107,6 +116,7 @@ impl Handler<TakeSnapshot> for ChainSync {
             Ok(match outcome? {
                 Adopted::New(told) => {
                     let current = act.believed.as_ref().map_or(-1, |row| row.snapshot.block);
+                    audit::adopted(&act.deps, act.believed.as_deref(), &row, &told);
                     if row.snapshot.block > current {
                         tell(&row);
                         act.believed = Some(Arc::new(row));

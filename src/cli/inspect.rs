@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Common;
+use super::audit::Audit;
 use crate::app::{AppError, look_into};
 use crate::domain::consensus::{
     Explanation, Heard, Minutes, Sheet, Verdict, explain, fingerprint, replay,
@@ -44,6 +45,8 @@ enum Command {
         #[arg(long, default_value_t = 100)]
         limit: usize,
     },
+    /// List the audit log, newest first, one JSON object a line; or check it.
+    Audit(Audit),
 }
 
 /// Rounds read at once on the way to the one in which the verdict last changed.
@@ -59,6 +62,11 @@ impl Inspect {
                 let listed = events(&store, limit).await;
                 store.close().await;
                 return Ok(listed?);
+            }
+            Command::Audit(audit) => {
+                let told = audit.run(&store, config.netuid).await;
+                store.close().await;
+                return told;
             }
         };
         let redone = redo(&store, MinerUid(uid), round).await;

@@ -1,6 +1,7 @@
 //! The command line.
 #![expect(clippy::print_stdout, reason = "this is where people are spoken to")]
 
+mod audit;
 mod consensus;
 mod doctor;
 mod inspect;

@@ -108,6 +108,24 @@ pub const DAYS_KEPT_MILLIS: i64 = 400 * DAY;
 pub const PUSHED_SCORES_MAX: usize = 1_000;
 /// Scores pushed within so many hours of a period's end still count in its records.
 pub const RECORDS_LATE_HOURS: i64 = 24;
+/// Characters that the audit log keeps of a name: twice the longest hotkey, and a moment.
+pub const AUDIT_TEXT_CHARS_MAX: usize = 120;
+/// Bytes that it keeps of what else is to be known of an entry: a page.
+pub const AUDIT_DETAIL_BYTES_MAX: usize = 4 * 1024;
+/// Lists in lists that it keeps there.
+pub const AUDIT_DEPTH_MAX: usize = 8;
+/// Entries of the log that are read at once to be checked.
+pub const AUDIT_PAGE: u64 = 1_000;
+/// An entry that could not be written is tried again after this time.
+pub const AUDIT_AGAIN_MILLIS: i64 = 5 * SECOND;
+/// Tries of that: an hour of a database that is away.
+pub const AUDIT_TRIES_MAX: u32 = 720;
+/// Uids that an entry names of a vector that drifts: enough to see where to look.
+pub const DRIFT_SHOWN: usize = 3;
+/// Hours before the newest one of which one must have scores for its silence to be a gap.
+pub const GAP_BACK_HOURS: i64 = 24;
+/// Days in a row with scores after which a validator's silence is a gap.
+pub const GAP_VOICE_DAYS: i64 = 3;
 /// Weights that could not be made are tried again after this time.
 pub const RUN_AGAIN_MILLIS: i64 = 10 * SECOND;
 /// Reports per minute and validator.

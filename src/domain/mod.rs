@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod agreement;
+pub mod audit;
 pub mod chain;
 pub mod consensus;
 pub mod estimate;
@@ -22,5 +23,6 @@ pub mod roster;
 pub mod selection;
 pub mod task;
 pub mod units;
+pub mod watch;
 pub mod webhook;
 pub mod weights;

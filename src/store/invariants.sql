@@ -130,3 +130,8 @@ SELECT k.registration_id FROM miner_performance_kind k
 WHERE NOT EXISTS (SELECT 1 FROM miner_performance_stats s
   WHERE s.registration_id = k.registration_id AND s.period_type = k.period_type
     AND s.period_start = k.period_start)
+
+-- name: audit_entries_have_no_gap
+-- Entries of a writer are numbered from 1 on; what they say is checked by `inspect audit --verify`.
+SELECT a.writer FROM audit a
+GROUP BY a.writer HAVING COUNT(*) <> MAX(a.seq) OR MIN(a.seq) <> 1

@@ -7,6 +7,7 @@
 //! A *refusal* (a lease lost, a key re-used) is an answer. An *error* means that the store could
 //! not do its work.
 
+pub mod audit;
 pub mod chain;
 pub mod command;
 pub mod file;
@@ -27,6 +28,7 @@ pub mod widen;
 
 use async_trait::async_trait;
 
+pub use audit::*;
 pub use chain::{Adopt, Adopted, SnapshotRow};
 pub use command::*;
 pub use file::*;
@@ -45,6 +47,7 @@ pub use webhook::*;
 pub use weights::*;
 pub use widen::*;
 
+use crate::domain::audit::Entry;
 use crate::domain::ids::{
     DeliveryId, FileId, Hotkey, MinerUid, RegistrationId, RunId, TaskId, ValidatorId, VoiceId,
     WebhookId,
@@ -156,6 +159,9 @@ pub trait Store: Send + Sync + 'static {
     async fn note_delivery(&self, command: NoteDelivery) -> StoreResult<bool>;
     /// Has a delivery tried again from the beginning; whether there is such a delivery.
     async fn redeliver(&self, id: DeliveryId, now: Millis) -> StoreResult<bool>;
+    /// Writes what is new of these facts into the audit log; the entries that were written. Writes
+    /// nothing when all of them stand there.
+    async fn note(&self, command: Note) -> StoreResult<Vec<Entry>>;
     /// Forgets nonces, idempotency keys, reports, rounds, deliveries, scores and sums past their time;
     /// how many rows went.
     async fn prune(&self, before: Prune) -> StoreResult<u64>;
@@ -176,6 +182,10 @@ pub trait Store: Send + Sync + 'static {
     async fn metagraph(&self, netuid: u16) -> StoreResult<Option<SnapshotRow>>;
     /// Submissions, newest first.
     async fn submissions(&self, page: SubmissionPage) -> StoreResult<Vec<SubmissionRow>>;
+    /// Entries of the audit log, newest first.
+    async fn audit(&self, page: AuditPage) -> StoreResult<Vec<Entry>>;
+    /// So many entries of all audit logs behind a place, oldest first, writer by writer.
+    async fn audit_after(&self, place: AuditPlace, limit: u64) -> StoreResult<Vec<Entry>>;
     /// One task with its slots and lost attempts, also from the archive.
     async fn task(&self, id: TaskId) -> StoreResult<Option<TaskRecord>>;
     /// Open tasks on which this holder has a live lease, by id.

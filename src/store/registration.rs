@@ -1,6 +1,9 @@
 //! Registrations: the commands, and the rule of who stays who it was.
 
+use serde_json::json;
+
 use super::{Lost, RegistrationRow};
+use crate::domain::audit::{Fact, SYSTEM};
 use crate::domain::ids::{Hotkey, MinerUid, RegistrationId};
 use crate::domain::lease::LeasePolicy;
 use crate::domain::units::Millis;
@@ -61,4 +64,31 @@ pub(super) fn same(hotkey: &str, block: i64, command: &Register) -> Option<i64> 
         false => said != 0 && said == block,
     };
     goes_on.then_some(if said == 0 { block } else { said })
+}
+
+/// Who a registration stands for, in the words of the audit log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whose<'a> {
+    pub(super) id: RegistrationId,
+    pub(super) uid: u16,
+    pub(super) hotkey: &'a str,
+    pub(super) block: i64,
+}
+
+/// The same miner has a new hotkey.
+pub(super) fn renamed(of: Whose<'_>, to: &Hotkey) -> Fact {
+    let detail = json!({ "uid": of.uid, "from": of.hotkey, "to": to });
+    Fact::new(SYSTEM, "registration.renamed", &of.id.to_string(), &detail)
+}
+
+/// A registration ended, for another one or for nobody.
+pub(super) fn ended(of: Whose<'_>, by: Option<&RegistrationRow>) -> Fact {
+    let action = if by.is_some() { "registration.replaced" } else { "registration.closed" };
+    let mut detail = json!({ "uid": of.uid, "hotkey": of.hotkey, "registered_block": of.block });
+    if let Some(by) = by {
+        detail["by"] = json!({
+            "registration": by.id, "hotkey": by.hotkey, "registered_block": by.registered_block,
+        });
+    }
+    Fact::new(SYSTEM, action, &of.id.to_string(), &detail)
 }

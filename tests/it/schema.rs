@@ -25,6 +25,7 @@ fn entities() -> Schema {
     entity::<e::api_key::Entity>(&mut schema);
     entity::<e::archive::Entity>(&mut schema);
     entity::<e::attempt::Entity>(&mut schema);
+    entity::<e::audit::Entity>(&mut schema);
     entity::<e::callback_secret::Entity>(&mut schema);
     entity::<e::delivery::Entity>(&mut schema);
     entity::<e::evaluation::Entity>(&mut schema);

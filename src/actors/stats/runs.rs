@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 
 use super::{Stats, SumHours, periods};
-use crate::actors::Deps;
+use crate::actors::{Deps, audit};
 use crate::domain::ids::{RegistrationId, RunId};
 use crate::domain::limits::{FOLD_AFTER_MILLIS, RUN_AGAIN_MILLIS};
 use crate::domain::period::{day_of, hour_of};
 use crate::domain::units::{HOUR, Millis};
+use crate::domain::watch::{Calculation, GAP_HOURS, Gap, gaps};
 use crate::domain::weights::{Bucket, Given, Owner, Owners, Run, standings};
 use crate::store::{
     ForgetRecords, PutRun, ScoreBucket, ScoreHours, StoreError, StoreResult, WeightRunRow, WorkSum,
@@ -34,6 +35,8 @@ pub(super) struct Runs {
     forgot: i64,
     /// Whether a run that took too long was told of.
     warned: bool,
+    /// Whether weights can be made.
+    calculation: Calculation,
 }
 
 /// What one run does with, while it is on its way.
@@ -44,6 +47,8 @@ pub(super) struct Work {
     pub(super) made: periods::Made,
     /// The longest that one of its writes took.
     pub(super) held: Duration,
+    /// Who gives no scores any more.
+    silent: Vec<Gap>,
 }
 
 impl Stats {
@@ -56,13 +61,14 @@ impl Stats {
             return;
         }
         if !self.fold.is_up_to(to) {
-            self.sum(ctx);
+            self.sum(to, ctx);
             return;
         }
         self.runs.running = true;
         let made = std::mem::take(&mut self.runs.made);
         let forget = self.runs.forgot != day_of(now);
-        let mut work = Work { deps: self.deps.clone(), to, made, held: Duration::ZERO };
+        let (deps, held) = (self.deps.clone(), Duration::ZERO);
+        let mut work = Work { deps, to, made, held, silent: Vec::new() };
         let run = async move {
             let began = Instant::now();
             let outcome = work.run(forget).await;
@@ -77,9 +83,12 @@ impl Stats {
                     act.runs.done = Some(to);
                     act.runs.forgot = day_of(now);
                     act.runs.warn_of(took, work.held, &act.deps);
+                    let recovered = act.runs.calculation.worked();
+                    let silent = work.silent.iter().map(Gap::fact);
+                    audit::tell(&act.deps, recovered.into_iter().chain(silent));
                 }
                 Err(error) => {
-                    act.runs.again_at = act.deps.clock.now().plus(RUN_AGAIN_MILLIS);
+                    act.failed(to, &error);
                     metrics::counter!(crate::telemetry::STATS_WRITES_FAILED).increment(1);
                     tracing::warn!(%error, "the weights were not made; trying again soon");
                 }
@@ -89,17 +98,26 @@ impl Stats {
 }
 
 impl Stats {
+    /// The weights up to this hour could not be made: tries again soon.
+    fn failed(&mut self, to: i64, error: &dyn std::fmt::Display) {
+        self.runs.again_at = self.deps.clock.now().plus(RUN_AGAIN_MILLIS);
+        let failed = self.runs.calculation.failed(to, &error.to_string());
+        audit::tell(&self.deps, failed);
+    }
+
     /// Has what is over summed at once, instead of at the next look of the fold.
-    fn sum(&mut self, ctx: &mut Context<Self>) {
+    fn sum(&mut self, to: i64, ctx: &mut Context<Self>) {
         if self.runs.summing {
             return;
         }
         self.runs.summing = true;
         let sum = ctx.address().send(SumHours);
-        ctx.spawn(sum.into_actor(self).map(|outcome, act, _| {
+        ctx.spawn(sum.into_actor(self).map(move |outcome, act, _| {
             act.runs.summing = false;
-            if !matches!(outcome, Ok(Ok(_))) {
-                act.runs.again_at = act.deps.clock.now().plus(RUN_AGAIN_MILLIS);
+            match outcome {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => act.failed(to, &error),
+                Err(error) => act.failed(to, &error),
             }
         }));
     }
@@ -150,17 +168,23 @@ impl Work {
     async fn window(&mut self) -> StoreResult<()> {
         let (store, config) = (&self.deps.store, &self.deps.config);
         let from = self.to - i64::from(config.weights.window_days) * 24;
-        let scores = store.score_hours(ScoreHours { from, to: self.to }).await?;
+        // A window of few days is too short to tell who went silent.
+        let back = from.min(self.to - GAP_HOURS);
+        let mut scores = store.score_hours(ScoreHours { from: back, to: self.to }).await?;
         let work = store.work(from.div_euclid(24), (self.to - 1).div_euclid(24) + 1).await?;
         let owners = owners(&self.deps, &scores, &work).await?;
         let (name, kinds) = (config.weights.policy, config.weighted_kinds());
+        let to = self.to;
         let made = blocking(move || {
+            let silent = gaps(scores.iter().map(|row| (row.voice, row.hour)), to);
+            scores.retain(|row| row.hour >= from);
             let standings = standings(&name.policy(), &kinds, &buckets(scores), &given(work));
             let run = Run::of(name, &kinds, &standings, &owners).map_err(unusable)?;
             let body = serde_json::to_vec(&run).map_err(unusable)?;
-            Ok((run.calculation.policy_hash, run.miners.is_empty(), body))
+            Ok((run.calculation.policy_hash, run.miners.is_empty(), body, silent))
         });
-        let (policy_hash, empty, body) = made.await?;
+        let (policy_hash, empty, body, silent) = made.await?;
+        self.silent = silent;
         let last = self.deps.store.weight_run(None).await?;
         if last.as_ref().map_or(empty, |last| last.body == body) {
             return Ok(());

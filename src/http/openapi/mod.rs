@@ -13,6 +13,7 @@ mod schema;
 mod signature;
 
 pub(super) mod any;
+pub(super) mod audit;
 pub(super) mod chain;
 pub(super) mod docs;
 pub(super) mod events;

@@ -1,6 +1,7 @@
 //! The route table.
 
 mod any;
+mod audit;
 mod chain;
 mod docs;
 mod events;
@@ -79,6 +80,7 @@ pub(super) fn entries() -> Vec<Entry> {
         get "/api/v1/admin/keys" ops::list_keys;
         post "/api/v1/admin/keys" ops::create_key;
         delete "/api/v1/admin/keys/{id}" ops::revoke_key;
+        get "/api/v1/admin/audit" audit::list;
         // Clients
         post "/api/v1/transcription" submit::transcription;
         post "/api/v1/tts" submit::tts;

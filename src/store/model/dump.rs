@@ -124,6 +124,7 @@ impl Tables {
         dump.table("callback_secret", secrets.collect());
         self.dump_records(&mut dump);
         self.dump_submissions(&mut dump);
+        self.dump_audit(&mut dump);
         self.dump_metagraphs(&mut dump);
         self.dump_history(&mut dump);
         self.dump_weights(&mut dump);

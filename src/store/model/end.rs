@@ -74,41 +74,53 @@ impl Tables {
     /// The uid's open registration is brought up to date when it is the same miner's; else it closes
     /// and the new one opens, or an old one of the same identity opens again with its record.
     pub(super) fn register(&mut self, command: Register) -> Registered {
-        let of_uid =
+        let at_uid =
             |known: &&Registration| known.netuid == command.netuid && known.row.uid == command.uid;
-        let (mut closed, mut lost) = (Vec::new(), Vec::new());
-        let of_uid: Vec<&RegistrationRow> =
-            self.registrations.values().filter(of_uid).map(|known| &known.row).collect();
-        let open = of_uid.iter().find(|row| row.closed_at.is_none());
-        if let Some((id, block)) = open.map(|row| (row.id, stays(row, &command))) {
-            let is_taken = |block: &i64| {
-                let taken = |row: &&&RegistrationRow| {
-                    (&row.hotkey, row.registered_block) == (&command.hotkey, *block)
-                };
-                of_uid.iter().filter(taken).any(|row| row.id != id)
-            };
-            let block = block.filter(|block| !is_taken(block));
-            let Some(open) = self.registrations.get_mut(&id).map(|known| &mut known.row) else {
-                return Registered { row: self.open(command), closed, lost };
-            };
-            if let Some(block) = block {
-                (open.hotkey, open.registered_block) = (command.hotkey, block);
-                open.capacity = command.capacity;
-                open.coldkey = command.coldkey.or(open.coldkey.take());
-                return Registered { row: open.clone(), closed, lost };
-            }
-            open.closed_at = Some(command.now);
-            closed.push(id);
-            lost = self.lose_all(id, command.policy, command.now);
+        let at_uid = || self.registrations.values().filter(at_uid).map(|known| &known.row);
+        let Some(open) = at_uid().find(|row| row.closed_at.is_none()).cloned() else {
+            return Registered { row: self.open(command), closed: Vec::new(), lost: Vec::new() };
+        };
+        let block = registration::same(open.hotkey.as_str(), open.registered_block, &command);
+        let block = block.filter(|block| {
+            let mut others = at_uid().filter(|row| row.id != open.id);
+            !others.any(|row| (&row.hotkey, row.registered_block) == (&command.hotkey, *block))
+        });
+        let (netuid, now) = (command.netuid, command.now);
+        let Some(block) = block else {
+            let lost = self.close(open.id, command.policy, now);
+            let row = self.open(command);
+            self.append(netuid, &[registration::ended(whose(&open), Some(&row))], now);
+            return Registered { row, closed: vec![open.id], lost };
+        };
+        if open.hotkey != command.hotkey {
+            self.append(netuid, &[registration::renamed(whose(&open), &command.hotkey)], now);
         }
-        Registered { row: self.open(command), closed, lost }
+        let row = RegistrationRow {
+            registered_block: block,
+            capacity: command.capacity,
+            coldkey: command.coldkey.or_else(|| open.coldkey.clone()),
+            hotkey: command.hotkey,
+            ..open
+        };
+        self.registrations.insert(row.id, Registration { netuid, row: row.clone() });
+        Registered { row, closed: Vec::new(), lost: Vec::new() }
     }
 
     /// An open registration closes.
     pub(super) fn deregister(&mut self, command: Deregister) -> Option<Vec<Lost>> {
-        let open = self.registrations.get_mut(&command.id).map(|known| &mut known.row);
-        open.filter(|row| row.closed_at.is_none())?.closed_at = Some(command.now);
-        Some(self.lose_all(command.id, command.policy, command.now))
+        let Deregister { id, policy, now } = command;
+        let open = self.registrations.get(&id).filter(|known| known.row.closed_at.is_none())?;
+        let (netuid, fact) = (open.netuid, registration::ended(whose(&open.row), None));
+        let lost = self.close(id, policy, now);
+        self.append(netuid, &[fact], now);
+        Some(lost)
+    }
+
+    fn close(&mut self, id: RegistrationId, policy: LeasePolicy, now: Millis) -> Vec<Lost> {
+        if let Some(known) = self.registrations.get_mut(&id) {
+            known.row.closed_at = Some(now);
+        }
+        self.lose_all(id, policy, now)
     }
 
     fn open(&mut self, command: Register) -> RegistrationRow {
@@ -298,7 +310,7 @@ fn nothing() -> Standing {
     Standing { state: TaskState::Failed, answered: 0, failed: 0, freed: Vec::new() }
 }
 
-/// The block of a registration that goes on.
-fn stays(row: &RegistrationRow, command: &Register) -> Option<i64> {
-    registration::same(row.hotkey.as_str(), row.registered_block, command)
+fn whose(row: &RegistrationRow) -> registration::Whose<'_> {
+    let (id, uid, block) = (row.id, row.uid.0, row.registered_block);
+    registration::Whose { id, uid, hotkey: row.hotkey.as_str(), block }
 }

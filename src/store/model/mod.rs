@@ -4,6 +4,7 @@
 //!
 //! Nothing here is durable. The simulator and fast tests run on it.
 
+mod audit;
 mod chain;
 mod dump;
 mod end;
@@ -27,6 +28,7 @@ use async_trait::async_trait;
 pub use dump::{Cell, Dump};
 
 use super::*;
+use crate::domain::audit::Entry as AuditEntry;
 use crate::domain::ids::{MinerUid, ReportId};
 
 /// See the module's docs.
@@ -52,6 +54,7 @@ struct Tables {
     responses: BTreeMap<(TaskId, u16), ResponseRow>,
     evaluations: BTreeMap<(TaskId, u16, ValidatorId), EvaluationRow>,
     scores: BTreeMap<(TaskId, u16), ScoreRow>,
+    audit: BTreeMap<(String, i64), AuditEntry>,
     metagraphs: BTreeMap<(u16, i64), SnapshotRow>,
     submissions: BTreeMap<(u16, i64, Hotkey), SubmissionRow>,
     score_days: BTreeMap<(RegistrationId, String, i64), ScoreSum>,
@@ -242,6 +245,9 @@ impl Store for ModelStore {
     async fn redeliver(&self, id: DeliveryId, now: Millis) -> StoreResult<bool> {
         Ok(self.command().redeliver(id, now))
     }
+    async fn note(&self, command: Note) -> StoreResult<Vec<AuditEntry>> {
+        Ok(self.command().note(&command))
+    }
     async fn prune(&self, before: Prune) -> StoreResult<u64> {
         Ok(self.command().prune(before))
     }
@@ -261,6 +267,12 @@ impl Store for ModelStore {
 
     async fn load(&self, reports_since: Millis) -> StoreResult<Loaded> {
         Ok(self.tables().load(reports_since))
+    }
+    async fn audit(&self, page: AuditPage) -> StoreResult<Vec<AuditEntry>> {
+        Ok(self.tables().audit_page(&page))
+    }
+    async fn audit_after(&self, place: AuditPlace, limit: u64) -> StoreResult<Vec<AuditEntry>> {
+        Ok(self.tables().audit_after(place, limit))
     }
     async fn task(&self, id: TaskId) -> StoreResult<Option<TaskRecord>> {
         let tables = self.tables();

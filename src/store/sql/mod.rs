@@ -3,6 +3,7 @@
 //! Writes go through one writer with group commit; reads have a pool of their own. On SQLite the
 //! writer's connection is the only one that may write.
 
+mod audit;
 mod chain;
 mod check;
 mod connect;
@@ -177,6 +178,12 @@ impl Store for SqlStore {
         self.known.count(known.into());
         Ok(known)
     }
+    async fn note(&self, command: Note) -> StoreResult<Vec<Entry>> {
+        if audit::unknown(&self.readers, command.netuid, &command.facts).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.commit(command).await
+    }
     async fn prune(&self, before: Prune) -> StoreResult<u64> {
         if !reads::anything_old(&self.readers, before).await? {
             return Ok(0);
@@ -207,6 +214,12 @@ impl Store for SqlStore {
 
     async fn load(&self, reports_since: Millis) -> StoreResult<Loaded> {
         reads::load(&self.readers, reports_since).await
+    }
+    async fn audit(&self, page: AuditPage) -> StoreResult<Vec<Entry>> {
+        audit::page(&self.readers, page).await
+    }
+    async fn audit_after(&self, place: AuditPlace, limit: u64) -> StoreResult<Vec<Entry>> {
+        audit::after(&self.readers, place, limit).await
     }
     async fn task(&self, id: TaskId) -> StoreResult<Option<TaskRecord>> {
         if let Some(found) = reads::task(&self.readers, id).await? {

@@ -101,3 +101,20 @@ async fn hours_of_scores_are_found_by_their_time() {
     assert_eq!(steps(ledger::SUMMED).await, [own]);
     store.close().await;
 }
+
+#[tokio::test]
+async fn the_audit_log_is_read_along_its_key_and_asked_by_its_subjects() {
+    let folder = tempdir().unwrap();
+    let store = SqlStore::open(Location::Sqlite(folder.path().join("pithead.db"))).await.unwrap();
+    let standing = audit::STANDING.text(DbBackend::Sqlite, 2).replace('?', "'x'");
+    let steps = plan(&store, &standing).await;
+    let asked = "USING COVERING INDEX audit_subject (writer=? AND action=? AND subject=?)";
+    assert!(steps.iter().any(|step| step.ends_with(asked)), "{steps:?}");
+    let page = ["'49'", "7", "1", "'w'", "50"].into_iter().zip(1..);
+    let page = page.fold(audit::PAGE.to_owned(), |text, (value, number)| {
+        text.replace(&format!("${number}"), value)
+    });
+    let key = "SEARCH audit USING INDEX sqlite_autoindex_audit_1 (writer=? AND seq<?)";
+    assert_eq!(plan(&store, &page).await, [key], "nothing is sorted");
+    store.close().await;
+}

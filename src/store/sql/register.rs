@@ -6,15 +6,16 @@ use pithead_entities as e;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set};
 
+use super::audit;
 use super::dialect::{chunks, statement};
 use super::end::{LIVE_COLUMNS, Loss, lose, read_live};
 use super::outbox::Outbox;
-use super::row;
+use super::row::{self, small};
 use super::writer::Waiting;
 use crate::domain::ids::RegistrationId;
 use crate::domain::lease::{LeasePolicy, LossReason};
 use crate::domain::units::Millis;
-use crate::store::registration::same;
+use crate::store::registration::{self, Whose, same};
 use crate::store::*;
 
 /// A network and a uid in it, as columns.
@@ -37,7 +38,7 @@ pub(super) async fn run(
     let mut fresh = Vec::new();
     for waiting in waiting.iter_mut() {
         let command = waiting.command.clone();
-        let mut end = (Vec::new(), Vec::new());
+        let mut end = (None, Vec::new());
         if let Some(open) = open.remove(&place(&command)) {
             let (hotkey, block) = (open.hotkey.as_str(), open.registered_block);
             let block = match same(hotkey, block, &command) {
@@ -45,13 +46,17 @@ pub(super) async fn run(
                 _ => None,
             };
             if let Some(block) = block {
+                if open.hotkey != command.hotkey.as_str() {
+                    let fact = registration::renamed(whose(&open), &command.hotkey);
+                    audit::append(tx, command.netuid, &[fact], command.now).await?;
+                }
                 let row = update(tx, open, block, &command).await?;
-                waiting.answer(Registered { row, closed: end.0, lost: end.1 });
+                waiting.answer(Registered { row, closed: Vec::new(), lost: Vec::new() });
                 continue;
             }
             let id = RegistrationId(open.id);
             let lost = close(tx, id, command.policy, command.now, outbox).await?;
-            end = (vec![id], lost);
+            end = (Some(open), lost);
         }
         ended.insert(place(&command), end);
         fresh.push(fresh_row(&command));
@@ -61,7 +66,13 @@ pub(super) async fn run(
         let place = place(&waiting.command);
         let missing = || StoreError::Corrupt("a registration was not written".to_owned());
         let row = row::registration(opened.remove(&place).ok_or_else(missing)?)?;
-        let (closed, lost) = ended.remove(&place).unwrap_or_default();
+        let (old, lost) = ended.remove(&place).unwrap_or_default();
+        if let Some(old) = &old {
+            let Register { netuid, now, .. } = waiting.command;
+            let fact = registration::ended(whose(old), Some(&row));
+            audit::append(tx, netuid, &[fact], now).await?;
+        }
+        let closed = old.map(|old| RegistrationId(old.id)).into_iter().collect();
         waiting.answer(Registered { row, closed, lost });
     }
     Ok(())
@@ -168,13 +179,26 @@ pub(super) async fn deregister(
     for waiting in waiting.iter_mut() {
         let Deregister { id, policy, now } = waiting.command;
         let found = row::one(tx, e::registration::Entity::find_by_id(id.0)).await?;
-        let lost = match found.filter(|row| row.closed_at.is_none()) {
-            Some(_) => Some(close(tx, id, policy, now, outbox).await?),
-            None => None,
+        let Some(open) = found.filter(|row| row.closed_at.is_none()) else {
+            waiting.answer(None);
+            continue;
         };
-        waiting.answer(lost);
+        let lost = close(tx, id, policy, now, outbox).await?;
+        let netuid = small("netuid", open.netuid)?;
+        let fact = registration::ended(whose(&open), None);
+        audit::append(tx, netuid, &[fact], now).await?;
+        waiting.answer(Some(lost));
     }
     Ok(())
+}
+
+fn whose(row: &e::registration::Model) -> Whose<'_> {
+    Whose {
+        id: RegistrationId(row.id),
+        uid: row.uid.try_into().unwrap_or_default(),
+        hotkey: &row.hotkey,
+        block: row.registered_block,
+    }
 }
 
 fn fresh_row(command: &Register) -> e::registration::ActiveModel {

@@ -17,9 +17,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::outbox::Known;
 use super::{
-    chain, end, enqueue, evaluate, files, history, lease, ledger, nonce, records, register,
+    audit, chain, end, enqueue, evaluate, files, history, lease, ledger, nonce, records, register,
     respond, submission, voices, webhook, weights, widen,
 };
+use crate::domain::audit::Entry;
 use crate::domain::ids::{DeliveryId, MinerUid, TaskId, ValidatorId, WebhookId};
 use crate::domain::limits::{BATCH_COMMANDS_MAX, WRITER_QUEUE_MAX};
 use crate::domain::units::Millis;
@@ -194,12 +195,20 @@ jobs! {
     secrets: KnowSecret(CallbackSecretRow) -> String, |_: &CallbackSecretRow| Key::All;
     notes: NoteDelivery(NoteDelivery) -> bool, |c: &NoteDelivery| Key::Holder(c.id.0);
     redeliveries: Redeliver(Redeliver) -> bool, |c: &Redeliver| Key::Holder(c.0.0);
+    facts: Note(Note) -> Vec<Entry>, note_key;
     sweeps: Sweep(Sweep) -> Swept, |_: &Sweep| Key::All;
     prunes: Prune(Prune) -> u64, |_: &Prune| Key::All;
     archives: Archive(Archive) -> Archived, |_: &Archive| Key::All;
     runs: PutRun(PutRun) -> (), |_: &PutRun| Key::All;
     performances: PutRecords(PutRecords) -> u64, |_: &PutRecords| Key::All;
     forgotten: ForgetRecords(ForgetRecords) -> u64, |_: &ForgetRecords| Key::All;
+}
+
+/// The same news may wait behind itself; others go out together.
+fn note_key(note: &Note) -> Key {
+    note.facts
+        .first()
+        .map_or(Key::All, |fact| Key::Text(fact.action().to_owned(), fact.subject().to_owned()))
 }
 
 /// How long the writer's plans are kept: planning some hundred statements takes tens of milliseconds.
@@ -379,6 +388,7 @@ async fn apply(
     ledger::put_hours(tx, &mut batch.hours).await?;
     submission::run(tx, &mut batch.submissions).await?;
     chain::adopt(tx, &mut batch.adoptions).await?;
+    audit::note(tx, &mut batch.facts).await?;
     webhook::put(tx, &mut batch.webhooks, known).await?;
     webhook::rotate(tx, &mut batch.rotations).await?;
     webhook::know_secret(tx, &mut batch.secrets).await?;

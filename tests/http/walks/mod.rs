@@ -22,4 +22,5 @@ mod stream;
 pub(crate) mod task;
 mod told;
 mod waiting;
+mod watched;
 mod weights;

@@ -14,7 +14,7 @@ const HOUR: i64 = 3_600_000;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Past the end of the hour, and past the rest that its scores are given.
-fn over(app: &TestApp) {
+pub(super) fn over(app: &TestApp) {
     let rest = HOUR - app.clock.now().0.rem_euclid(HOUR);
     app.advance(rest + 61_000);
 }
@@ -24,7 +24,7 @@ async fn get(app: &TestApp, target: &str) -> Value {
 }
 
 /// The current weights, once those of the hour that is over are made.
-async fn current(app: &TestApp) -> Value {
+pub(super) async fn current(app: &TestApp) -> Value {
     let hour = app.clock.now().0.div_euclid(HOUR) * HOUR;
     let end = pithead::domain::units::Millis(hour).rfc3339();
     wait_for("a run of the last hour", LIMIT, async || {
@@ -35,11 +35,11 @@ async fn current(app: &TestApp) -> Value {
 }
 
 /// The hour of a test begins, so that none ends on the way.
-fn at_the_hour(app: &TestApp) {
+pub(super) fn at_the_hour(app: &TestApp) {
     over(app);
 }
 
-async fn scored(app: &TestApp, of: &[(&Peer, f64)]) {
+pub(super) async fn scored(app: &TestApp, of: &[(&Peer, f64)]) {
     for (peer, accuracy) in of {
         let mut status = crate::support::status(peer);
         status["is_serving"] = json!(true);
@@ -244,7 +244,7 @@ async fn records_come_in_pages_and_as_a_table() {
 }
 
 /// A server that scores the weather beside its own kinds.
-async fn of_weather(change: impl FnOnce(&mut Config)) -> TestApp {
+pub(super) async fn of_weather(change: impl FnOnce(&mut Config)) -> TestApp {
     let name = "weather".to_owned();
     let weather = KindWeight { name, weight_millionths: 700_000, sigmoid: false };
     TestApp::with(|config| {
@@ -254,7 +254,7 @@ async fn of_weather(change: impl FnOnce(&mut Config)) -> TestApp {
     .await
 }
 
-async fn push(app: &TestApp, by: u16, of: &Peer, score: f64) {
+pub(super) async fn push(app: &TestApp, by: u16, of: &Peer, score: f64) {
     let body = json!({ "scores": [{
         "kind": "weather", "uid": of.uid, "hotkey": of.hotkey(), "score": score,
         "scored_at": app.clock.now().0,
@@ -329,6 +329,21 @@ async fn weights_that_cannot_be_written_are_counted_and_made_later() {
     let told = current(&app).await;
     assert_ne!((&told["run"], &told["window_end"]), (&first["run"], &first["window_end"]));
     assert_eq!(get(&app, "/api/v1/weights/export").await["scores"][0]["score"], 0.7);
+    // An operator reads both, however often it was tried in between.
+    let both = wait_for("what was told of it", LIMIT, async || {
+        let list = Call::get("/api/v1/admin/audit?action=weights.calculation_");
+        let told = app.send(Who::Bearer(&app.admin), list).await.ok();
+        (told["count"] == 2).then(|| told["entries"].clone())
+    })
+    .await;
+    assert_eq!(both[0]["action"], "weights.calculation_recovered");
+    assert_eq!(both[1]["action"], "weights.calculation_failed");
+    let error = both[1]["detail"]["error"].as_str().unwrap();
+    assert!(error.contains("weight_run"), "{error}");
+    assert_eq!(
+        both[0]["subject"],
+        format!("weights up to {}", told["made_up_to"].as_str().unwrap())
+    );
     app.finish().await;
 }
 

@@ -3,6 +3,7 @@
 mod at_once;
 mod observed;
 mod respawn;
+mod settled;
 mod singleton;
 mod watched;
 mod work;

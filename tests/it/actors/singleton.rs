@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pithead::app::{AppError, Server};
+use pithead::domain::audit::Entry;
 use pithead::domain::ids::{
     DeliveryId, FileId, Hotkey, MinerUid, RegistrationId, RunId, TaskId, ValidatorId, VoiceId,
     WebhookId,
@@ -81,6 +82,9 @@ delegate! {
     know_callback_secret(secret: CallbackSecretRow) -> String;
     note_delivery(command: NoteDelivery) -> bool;
     redeliver(id: DeliveryId, now: Millis) -> bool;
+    note(command: Note) -> Vec<Entry>;
+    audit(page: AuditPage) -> Vec<Entry>;
+    audit_after(place: AuditPlace, limit: u64) -> Vec<Entry>;
     prune(before: Prune) -> u64;
     archive(command: Archive) -> Archived;
     put_run(command: PutRun) -> ();

@@ -22,6 +22,7 @@ pub(super) async fn of(store: &SqlStore) -> Dump {
     table::<e::response::Entity>(&mut dump, db).await;
     table::<e::evaluation::Entity>(&mut dump, db).await;
     table::<e::score::Entity>(&mut dump, db).await;
+    table::<e::audit::Entity>(&mut dump, db).await;
     table::<e::submission::Entity>(&mut dump, db).await;
     table::<e::score_day::Entity>(&mut dump, db).await;
     table::<e::pushed_score::Entity>(&mut dump, db).await;

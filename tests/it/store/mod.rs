@@ -2,6 +2,7 @@
 //! PostgreSQL; after it the invariants must hold, and the tables of a database must equal those of
 //! the model after the same case.
 
+mod audit;
 mod concurrent;
 mod differential;
 mod doctor;

@@ -25,6 +25,7 @@ on_every_store!(
     a_renamed_miner_keeps_its_leases_and_its_record,
     whoever_comes_back_under_its_old_identity_goes_on_there,
     a_registration_without_a_successor_closes_and_loses_its_leases,
+    what_changes_hands_stands_in_the_audit_log,
 );
 
 async fn a_new_uid_opens_a_registration(store: &dyn Store) {
@@ -215,4 +216,28 @@ async fn a_registration_without_a_successor_closes_and_loses_its_leases(store: &
     assert_eq!(store.deregister(end).await.unwrap(), None, "closed already");
     let nobody = Deregister { id: registration_id(9), ..end };
     assert_eq!(store.deregister(nobody).await.unwrap(), None);
+}
+
+async fn what_changes_hands_stands_in_the_audit_log(store: &dyn Store) {
+    store.register(Register { registered_block: 10, ..register(1, 5) }).await.unwrap();
+    store.register(on_chain("miner1", 10)).await.unwrap();
+    store.register(on_chain("new", 10)).await.unwrap();
+    store.register(on_chain("other", 11)).await.unwrap();
+    let end = Deregister { id: registration_id(100), policy: policy(), now: at(61) };
+    for _ in 0..2 {
+        store.deregister(end).await.unwrap();
+    }
+    let page = AuditPage { netuid: 49, action: "registration.".into(), before: None, limit: 9 };
+    let entries = store.audit(page).await.unwrap();
+    let told: Vec<_> =
+        entries.iter().map(|e| (e.fact.action(), e.fact.subject().to_owned(), e.at)).collect();
+    let (one, two) = (registration_id(1).to_string(), registration_id(100).to_string());
+    let expected = [
+        ("registration.closed", two, at(61)),
+        ("registration.replaced", one.clone(), at(60)),
+        ("registration.renamed", one, at(60)),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(entries[1].fact.detail()["by"]["hotkey"], "other");
+    assert_eq!(entries[2].fact.detail()["from"], "miner1");
 }

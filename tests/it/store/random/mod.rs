@@ -2,6 +2,7 @@
 //! interesting. Few tasks, few miners with little room, stale tokens, answers twice, sweeps at
 //! advancing times.
 
+mod audit;
 mod chain;
 mod ledger;
 mod telling;
@@ -105,6 +106,7 @@ commands!(
     put_webhook(PutWebhook),
     rotate_webhook(RotateWebhook),
     note_delivery(NoteDelivery),
+    note(Note),
     prune(Prune),
     archive(Archive),
     put_run(PutRun),
@@ -157,6 +159,7 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
     text.push(told(store.work(0, 99).await));
     let days = ScoreDays { from: 0, to: 99, kind: None };
     text.push(told(store.scores(days).await));
+    text.extend(audit::reads(store).await);
     text.extend(chain::reads(store).await);
     for (owner, after, limit) in
         [(None, None, 9), (Some("alice"), None, 2), (Some("bob"), Some(voice_id(1)), 9)]

@@ -32,8 +32,9 @@ impl World {
     pub(super) fn command(&mut self) -> Command {
         self.secs += i64::from(self.dice.small(6));
         if self.dice.one_in(30) {
-            return match self.dice.below(6) {
+            return match self.dice.below(7) {
                 0 => Command::Adopt(self.adopt()),
+                1 => Command::Note(self.facts()),
                 _ => Command::PutSubmission(self.submission()),
             };
         }
