@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::outbox::Known;
 use super::{
-    chain, end, enqueue, evaluate, files, history, lease, ledger, nonce, records, register,
-    respond, submission, voices, webhook, weights, widen,
+    chain, end, enqueue, evaluate, files, forget_miners, history, lease, ledger, nonce, records,
+    register, respond, submission, voices, webhook, weights, widen,
 };
 use crate::domain::ids::{DeliveryId, MinerUid, TaskId, ValidatorId, WebhookId};
 use crate::domain::limits::{BATCH_COMMANDS_MAX, WRITER_QUEUE_MAX};
@@ -199,6 +199,7 @@ jobs! {
     runs: PutRun(PutRun) -> (), |_: &PutRun| Key::All;
     performances: PutRecords(PutRecords) -> u64, |_: &PutRecords| Key::All;
     forgotten: ForgetRecords(ForgetRecords) -> u64, |_: &ForgetRecords| Key::All;
+    emptied: ForgetMiners(ForgetMiners) -> MinersForgotten, |_: &ForgetMiners| Key::All;
 }
 
 /// How long the writer's plans are kept: planning some hundred statements takes tens of milliseconds.
@@ -405,6 +406,7 @@ async fn apply(
     weights::put_runs(tx, &mut batch.runs).await?;
     weights::put_records(tx, &mut batch.performances).await?;
     weights::forget(tx, &mut batch.forgotten).await?;
+    forget_miners::run(tx, &mut batch.emptied).await?;
     Ok(outbox.rows)
 }
 

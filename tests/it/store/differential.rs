@@ -103,6 +103,7 @@ async fn random_commands_hit_what_is_interesting() {
         "Ok(New([Submission",
         "state: Reorged",
         "Ok(Old)",
+        "MinersForgotten { miners: 1",
     ] {
         assert!(answers.contains(expected), "no answer has `{expected}`");
     }
