@@ -2,6 +2,7 @@
 
 mod adaptive;
 mod cancel;
+mod credit;
 mod evaluation;
 mod fairness;
 mod files;

@@ -14,17 +14,17 @@ const HOUR: i64 = 3_600_000;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Past the end of the hour, and past the rest that its scores are given.
-fn over(app: &TestApp) {
+pub(super) fn over(app: &TestApp) {
     let rest = HOUR - app.clock.now().0.rem_euclid(HOUR);
     app.advance(rest + 61_000);
 }
 
-async fn get(app: &TestApp, target: &str) -> Value {
+pub(super) async fn get(app: &TestApp, target: &str) -> Value {
     app.as_client(Call::get(target.to_owned())).await.ok()
 }
 
 /// The current weights, once those of the hour that is over are made.
-async fn current(app: &TestApp) -> Value {
+pub(super) async fn current(app: &TestApp) -> Value {
     let hour = app.clock.now().0.div_euclid(HOUR) * HOUR;
     let end = pithead::domain::units::Millis(hour).rfc3339();
     wait_for("a run of the last hour", LIMIT, async || {
@@ -39,7 +39,7 @@ fn at_the_hour(app: &TestApp) {
     over(app);
 }
 
-async fn scored(app: &TestApp, of: &[(&Peer, f64)]) {
+pub(super) async fn scored(app: &TestApp, of: &[(&Peer, f64)]) {
     for (peer, accuracy) in of {
         let mut status = crate::support::status(peer);
         status["is_serving"] = json!(true);
@@ -140,7 +140,7 @@ async fn one_weight_is_explained_for_programs_and_for_people() {
     app.finish().await;
 }
 
-async fn records(app: &TestApp, query: &str) -> Vec<Value> {
+pub(super) async fn records(app: &TestApp, query: &str) -> Vec<Value> {
     let told = get(app, &format!("/api/v1/performance-stats{query}")).await;
     told["records"].as_array().unwrap().clone()
 }
@@ -333,7 +333,7 @@ async fn weights_that_cannot_be_written_are_counted_and_made_later() {
 }
 
 /// A look at the subnet: the validators, and a hotkey at each of the uids from 0 on.
-fn look(block: i64, last_step: i64, hotkeys: &[String]) -> Value {
+pub(super) fn look(block: i64, last_step: i64, hotkeys: &[String]) -> Value {
     let row = |uid: usize, hotkey: String, incentive: f64| {
         json!({
             "uid": uid, "hotkey": hotkey, "stake": 100, "validator_permit": uid >= 200,
@@ -348,7 +348,7 @@ fn look(block: i64, last_step: i64, hotkeys: &[String]) -> Value {
     })
 }
 
-async fn believed(app: &TestApp, look: &Value) {
+pub(super) async fn believed(app: &TestApp, look: &Value) {
     for n in 0..2 {
         let call = Call::post("/api/v1/chain/metagraph").json(look);
         app.send(validator(n).who(), call).await.ok();
