@@ -177,4 +177,16 @@ mod tests {
             assert!(error.starts_with("`weights.kinds`") && error.contains(problem), "{error}");
         }
     }
+
+    #[test]
+    fn what_closed_registrations_left_is_looked_for_within_a_week() {
+        for (hours, is_right) in [(0, false), (1, true), (168, true), (169, false)] {
+            let mut config = Config::default();
+            config.weights.cleanup_frequency_hours = hours;
+            let error = config.validate().err().map(|error| error.to_string());
+            assert_eq!(error.is_none(), is_right, "{hours}: {error:?}");
+            let named = error.is_none_or(|e| e.starts_with("`weights.cleanup_frequency_hours`"));
+            assert!(named, "{hours}");
+        }
+    }
 }

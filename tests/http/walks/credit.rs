@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::weights::{believed, current, get, look, over, records, scored};
-use crate::support::{Call, TestApp, miner, validator, wait_for};
+use crate::support::{Call, Peer, TestApp, miner, status, validator, wait_for};
 
 const LIMIT: Duration = Duration::from_secs(20);
 const HOUR: i64 = 3_600_000;
@@ -132,5 +132,33 @@ async fn a_day_that_is_over_keeps_what_was_known_at_its_end() {
         // A server that starts later makes the same of it.
         app.restart().await;
     }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn whoever_left_long_ago_has_no_records_and_whoever_stayed_has() {
+    let app = TestApp::start().await;
+    let (gone, stays) = (miner(0), miner(1));
+    dawn(&app);
+    scored(&app, &[(&gone, 0.9), (&stays, 0.8)]).await;
+    app.advance(24 * HOUR);
+    let all = "?period=all_time&sort=uid";
+    let hotkeys = async |wanted: &[String]| {
+        wait_for("records of all time", LIMIT, async || {
+            let rows = records(&app, &format!("{all}&from=1970-01-01")).await;
+            let hotkeys: Vec<_> = rows.iter().map(|row| row["hotkey"].clone()).collect();
+            (hotkeys == wanted).then_some(())
+        })
+        .await;
+    };
+    hotkeys(&[gone.hotkey(), stays.hotkey()]).await;
+    let heir = Peer::named("http-newcomer", 0);
+    app.report_statuses(&json!([status(&heir), status(&stays)])).await;
+    // As long as records are kept, and the time between two looks for what is over.
+    app.advance(29 * 24 * HOUR);
+    current(&app).await;
+    hotkeys(&[gone.hotkey(), stays.hotkey()]).await;
+    app.advance(24 * HOUR + 1);
+    hotkeys(&[stays.hotkey()]).await;
     app.finish().await;
 }
