@@ -216,3 +216,78 @@ fn events(row: &SubmissionRow, command: &PutSubmission) -> Vec<Event> {
         Told::Failed(error) => vec![Event::Failed(error.clone())],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::chain::Settled;
+
+    /// A validator's word, or what a snapshot tells.
+    fn step() -> impl Strategy<Value = Result<Told, Event>> {
+        let settled = Settled { consensus_block: 9, delay_blocks: 1 };
+        prop_oneof![
+            1 => Just(Ok(Told::Calculated)),
+            3 => Just(Ok(Told::Sent)),
+            3 => (0..9_i64).prop_map(|block| Ok(Told::Revealed(block))),
+            1 => Just(Ok(Told::Failed("Why".to_owned()))),
+            3 => Just(Err(Event::Settled(settled))),
+            1 => Just(Err(Event::Reorged)),
+        ]
+    }
+
+    fn word(state: Told, mode: Option<Mode>, now: Millis) -> PutSubmission {
+        PutSubmission {
+            netuid: 5,
+            validator: Hotkey::parse("one").unwrap(),
+            validator_uid: 3,
+            block: 4,
+            mode,
+            version_key: None,
+            weights: Some(vec![(MinerUid(1), 9)]),
+            run: None,
+            state,
+            now,
+            nonce: None,
+        }
+    }
+
+    proptest! {
+        /// Whatever comes later, how a submission stood at a moment stays as it was seen then.
+        #[test]
+        fn the_past_of_a_submission_does_not_change(
+            is_sealed: bool,
+            steps in proptest::collection::vec(step(), 1..8),
+        ) {
+            let mode = Some(if is_sealed { Mode::CommitReveal } else { Mode::Plain });
+            let (mut row, mut seen): (Option<SubmissionRow>, Vec<_>) = (None, Vec::new());
+            for (secs, step) in (1..).zip(steps) {
+                let now = Millis(secs);
+                match step {
+                    Ok(state) => {
+                        let put = put(row.clone(), &word(state, mode, now));
+                        if let SubmissionPut::Taken(new, _) = put {
+                            row = Some(*new);
+                        }
+                    }
+                    Err(event) => {
+                        if let Some(row) = row.as_mut()
+                            && row.of.take(event).is_ok()
+                        {
+                            row.note(now);
+                        }
+                    }
+                }
+                let stands = row.clone().map(|row| row.of).filter(|of| {
+                    !matches!(of.state, State::Calculated | State::Failed | State::Reorged)
+                });
+                seen.push((now.plus(1), stands));
+                for (at, stood) in &seen {
+                    let then = row.clone().and_then(|row| row.before(*at)).map(|row| row.of);
+                    prop_assert_eq!(&then, stood, "before {:?}", at);
+                }
+            }
+        }
+    }
+}

@@ -137,8 +137,7 @@ impl Janitor {
     /// Now and then: takes their sums and records from registrations that closed long ago.
     fn empty(&mut self, ctx: &mut Context<Self>, now: Millis) {
         let every = self.deps.config.weights.cleanup_millis();
-        let rests = self.emptied_at.is_some_and(|at| (0..every).contains(&now.since(at)));
-        if self.emptying || rests {
+        if self.emptying || !miners::are_due(self.emptied_at, now, every) {
             return;
         }
         (self.emptying, self.emptied_at) = (true, Some(now));

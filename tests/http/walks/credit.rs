@@ -74,6 +74,9 @@ async fn an_incentive_is_credited_once_the_vector_is_opened_and_counted() {
     assert_eq!(paid.map(|name| &shut[name]), [&Value::Null; 3], "{shut}");
 
     says(&app, &json!({ "block": 1_010, "state": "revealed", "revealed_block": 1_120 })).await;
+    for _ in 0..50 {
+        assert_eq!(records(&app, "?uid=0").await, [shut.clone()], "not twice within a minute");
+    }
     app.advance(MINUTE);
     let opened = day(&app, 0, |row| row["submissions"][0]["state"] == "revealed").await;
     assert_eq!(opened["incentive"], Value::Null, "no epoch counted it yet");
@@ -138,9 +141,13 @@ async fn a_day_that_is_over_keeps_what_was_known_at_its_end() {
 #[tokio::test]
 async fn whoever_left_long_ago_has_no_records_and_whoever_stayed_has() {
     let app = TestApp::start().await;
-    let (gone, stays) = (miner(0), miner(1));
+    // More of them than one transaction takes.
+    let (gone, stays) = ([0, 1, 2, 3, 4].map(miner), miner(5));
     dawn(&app);
-    scored(&app, &[(&gone, 0.9), (&stays, 0.8)]).await;
+    for peer in &gone {
+        scored(&app, &[(peer, 0.9)]).await;
+    }
+    scored(&app, &[(&stays, 0.8)]).await;
     app.advance(24 * HOUR);
     let all = "?period=all_time&sort=uid";
     let hotkeys = async |wanted: &[String]| {
@@ -151,13 +158,19 @@ async fn whoever_left_long_ago_has_no_records_and_whoever_stayed_has() {
         })
         .await;
     };
-    hotkeys(&[gone.hotkey(), stays.hotkey()]).await;
-    let heir = Peer::named("http-newcomer", 0);
-    app.report_statuses(&json!([status(&heir), status(&stays)])).await;
+    let mut all_of_them = gone.each_ref().map(|peer| peer.hotkey()).to_vec();
+    all_of_them.push(stays.hotkey());
+    hotkeys(&all_of_them).await;
+    let heirs = gone
+        .each_ref()
+        .map(|peer| status(&Peer::named(&format!("http-newcomer-{}", peer.uid), peer.uid)));
+    let mut there = heirs.to_vec();
+    there.push(status(&stays));
+    app.report_statuses(&json!(there)).await;
     // As long as records are kept, and the time between two looks for what is over.
     app.advance(29 * 24 * HOUR);
     current(&app).await;
-    hotkeys(&[gone.hotkey(), stays.hotkey()]).await;
+    hotkeys(&all_of_them).await;
     app.advance(24 * HOUR + 1);
     hotkeys(&[stays.hotkey()]).await;
     app.finish().await;
