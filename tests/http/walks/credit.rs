@@ -75,7 +75,11 @@ async fn an_incentive_is_credited_once_the_vector_is_opened_and_counted() {
 
     says(&app, &json!({ "block": 1_010, "state": "revealed", "revealed_block": 1_120 })).await;
     for _ in 0..50 {
-        assert_eq!(records(&app, "?uid=0").await, [shut.clone()], "not twice within a minute");
+        assert_eq!(
+            records(&app, "?uid=0").await,
+            std::slice::from_ref(&shut),
+            "not twice within a minute"
+        );
     }
     app.advance(MINUTE);
     let opened = day(&app, 0, |row| row["submissions"][0]["state"] == "revealed").await;

@@ -259,9 +259,9 @@ async fn how_submissions_stood_at_a_moment_is_known_later(store: &dyn Store) {
     let first = (two.clone(), 150, State::Committed, None, false);
     let second = (two, 160, State::Committed, None, false);
     assert_eq!(stood(1).await, []);
-    assert_eq!(stood(2).await, [submitted.clone()]);
+    assert_eq!(stood(2).await, std::slice::from_ref(&submitted));
     assert_eq!(stood(3).await, [submitted], "what is not sent is not there");
-    assert_eq!(stood(4).await, [committed.clone()], "the newest one of a validator");
+    assert_eq!(stood(4).await, std::slice::from_ref(&committed), "the newest one of a validator");
     assert_eq!(stood(5).await, [first.clone(), committed.clone()]);
     assert_eq!(stood(6).await, [first.clone(), revealed.clone()]);
     assert_eq!(stood(7).await, [second, revealed.clone()], "it had not failed yet");
