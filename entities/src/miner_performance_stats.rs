@@ -70,6 +70,8 @@ pub struct Model {
     pub consensus_rank: Option<i64>,
     /// As of which block.
     pub consensus_block: Option<i64>,
+    /// What each validator set, a list; null for none.
+    pub submissions: Option<Json>,
 }
 
 /// No relations are declared: rows are read by key, never joined through the ORM.

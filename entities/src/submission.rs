@@ -39,6 +39,14 @@ pub struct Model {
     pub created_at: i64,
     /// Last changed, Unix ms.
     pub updated_at: i64,
+    /// Heard to be on the chain, Unix ms.
+    pub sent_at: Option<i64>,
+    /// Heard to be opened, Unix ms.
+    pub revealed_at: Option<i64>,
+    /// Heard to be counted by an epoch, Unix ms.
+    pub settled_at: Option<i64>,
+    /// Heard to have failed or to be forgotten, Unix ms.
+    pub ended_at: Option<i64>,
 }
 
 /// No relations are declared: rows are read by key, never joined through the ORM.

@@ -136,7 +136,7 @@ async fn measure(args: Args) -> Result<(), Box<dyn Error>> {
         return audio::measure(&args).await;
     }
     if args.weights {
-        return weights::measure(&args);
+        return weights::measure(&args).await;
     }
     if args.beside {
         return beside::measure(&args).await;

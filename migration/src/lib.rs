@@ -19,6 +19,7 @@ mod m20261121_000012_weight_runs;
 mod m20261121_000013_submissions;
 mod m20261121_000014_metagraph;
 mod m20261121_000015_audit;
+mod m20261121_000016_credit;
 
 /// All migrations, in order.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000013_submissions::Migration),
             Box::new(m20261121_000014_metagraph::Migration),
             Box::new(m20261121_000015_audit::Migration),
+            Box::new(m20261121_000016_credit::Migration),
         ]
     }
 }

@@ -17,6 +17,8 @@ pub struct WeightsConfig {
     pub window_days: u32,
     /// Days that pushed scores, sums by hour, calculations and records stay.
     pub retention_days: u32,
+    /// Hours between two looks for closed registrations whose sums and records are that old.
+    pub cleanup_frequency_hours: u32,
     /// Whether records keep how each weight came about.
     pub enable_detailed_pathways: bool,
     /// Whether records of periods that still run are written, too, hour by hour.
@@ -45,6 +47,9 @@ pub struct KindWeight {
 /// Days that sums by hour may stay: no month would be whole with fewer, nor outlive its days.
 const DAYS: std::ops::RangeInclusive<u32> = 1..=400;
 
+/// Hours between two looks for what closed registrations left: a week at most.
+const CLEANUP_HOURS: std::ops::RangeInclusive<u32> = 1..=168;
+
 fn whole() -> i64 {
     ONE
 }
@@ -62,7 +67,17 @@ impl WeightsConfig {
         self.retention_hours() * HOUR
     }
 
+    /// Time between two looks for what closed registrations left, in milliseconds.
+    #[must_use]
+    pub fn cleanup_millis(&self) -> i64 {
+        i64::from(self.cleanup_frequency_hours) * HOUR
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if !CLEANUP_HOURS.contains(&self.cleanup_frequency_hours) {
+            let problem = format!("must be {} to {}", CLEANUP_HOURS.start(), CLEANUP_HOURS.end());
+            return Err(invalid("weights.cleanup_frequency_hours", problem));
+        }
         if !DAYS.contains(&self.retention_days) {
             let problem = format!("must be {} to {}", DAYS.start(), DAYS.end());
             return Err(invalid("weights.retention_days", problem));
@@ -160,6 +175,18 @@ mod tests {
             config.weights.kinds = kinds;
             let error = config.validate().unwrap_err().to_string();
             assert!(error.starts_with("`weights.kinds`") && error.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_closed_registrations_left_is_looked_for_within_a_week() {
+        for (hours, is_right) in [(0, false), (1, true), (168, true), (169, false)] {
+            let mut config = Config::default();
+            config.weights.cleanup_frequency_hours = hours;
+            let error = config.validate().err().map(|error| error.to_string());
+            assert_eq!(error.is_none(), is_right, "{hours}: {error:?}");
+            let named = error.is_none_or(|e| e.starts_with("`weights.cleanup_frequency_hours`"));
+            assert!(named, "{hours}");
         }
     }
 }

@@ -106,6 +106,16 @@ pub const SCORES_LONGER_MILLIS: i64 = DAY;
 pub const DAYS_KEPT_MILLIS: i64 = 400 * DAY;
 /// Scores that one request pushes at most: a subnet of 256 miners at four kinds.
 pub const PUSHED_SCORES_MAX: usize = 1_000;
+/// Submissions of which one record tells: one of each validator, where subnets have up to 64.
+pub const SUBMISSIONS_TOLD_MAX: usize = 64;
+/// Validators whose submissions are looked at for the records: as many as subnets have places.
+pub const SUBMITTERS_MAX: u64 = 256;
+/// News of the chain goes into the records of running periods after this time at the latest, and no
+/// more often: all of them are made anew.
+pub const CREDIT_EVERY_MILLIS: i64 = MINUTE;
+/// Closed registrations that are emptied in one transaction. Each has up to some ten thousand sums and
+/// records, and other commands wait meanwhile.
+pub const EMPTIED_MAX: u64 = 4;
 /// Scores pushed within so many hours of a period's end still count in its records.
 pub const RECORDS_LATE_HOURS: i64 = 24;
 /// Characters that the audit log keeps of a name: twice the longest hotkey, and a moment.

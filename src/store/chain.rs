@@ -62,6 +62,7 @@ pub(super) fn told(
         let event = row.of.seen(snapshot)?;
         // What is seen follows from the state, so that it can follow it.
         let changed = row.of.take(event).unwrap_or(false);
+        row.note(now);
         row.updated_at = now;
         changed.then_some(row)
     });

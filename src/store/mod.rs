@@ -175,11 +175,22 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets old calculations, and the records of periods that ended long ago; how many went.
     /// Writes nothing when there are none.
     async fn forget_records(&self, command: ForgetRecords) -> StoreResult<u64>;
+    /// Empties registrations that closed long ago of sums and records, those that closed first; the
+    /// rows of the registrations stay. Writes nothing when there is nothing left.
+    async fn forget_miners(&self, command: ForgetMiners) -> StoreResult<MinersForgotten>;
 
     /// Everything that actors are rebuilt from.
     async fn load(&self, reports_since: Millis) -> StoreResult<Loaded>;
     /// The newest snapshot of a subnet that is believed.
     async fn metagraph(&self, netuid: u16) -> StoreResult<Option<SnapshotRow>>;
+    /// The newest snapshot of a subnet that was believed before a moment.
+    async fn metagraph_before(&self, netuid: u16, at: Millis) -> StoreResult<Option<SnapshotRow>>;
+    /// Of each validator of a subnet, the newest submission that was on the chain before a moment, and
+    /// the newest one that an epoch had counted by then; both as they stood, by block.
+    async fn submissions_before(&self, netuid: u16, at: Millis) -> StoreResult<Vec<SubmissionRow>>;
+    /// How many commands changed what is known of the chain since the start: whether to look for news
+    /// is known without looking.
+    fn chain_written(&self) -> u64;
     /// Submissions, newest first.
     async fn submissions(&self, page: SubmissionPage) -> StoreResult<Vec<SubmissionRow>>;
     /// Entries of the audit log, newest first.

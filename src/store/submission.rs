@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::Nonce;
-use crate::domain::chain::{Event, Mode, State, Submission};
+use crate::domain::chain::{Event, Mode, State, Submission, Vector};
 use crate::domain::ids::{Hotkey, MinerUid};
 use crate::domain::units::Millis;
 
@@ -26,6 +26,69 @@ pub struct SubmissionRow {
     pub created_at: Millis,
     /// Last changed.
     pub updated_at: Millis,
+    /// When its steps were heard of.
+    pub heard: Heard,
+}
+
+/// When the steps of a submission were heard of, so that it is known how it stood at any moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Heard {
+    /// On the chain, in the clear or sealed.
+    pub sent_at: Option<Millis>,
+    /// Opened.
+    pub revealed_at: Option<Millis>,
+    /// Counted by an epoch.
+    pub settled_at: Option<Millis>,
+    /// Failed or forgotten.
+    pub ended_at: Option<Millis>,
+}
+
+impl SubmissionRow {
+    /// Notes the step that it came to.
+    pub(super) fn note(&mut self, now: Millis) {
+        let heard = &mut self.heard;
+        let step = match self.of.state {
+            State::Calculated => return,
+            State::Submitted | State::Committed => &mut heard.sent_at,
+            State::Revealed => {
+                // Both may come in one word.
+                heard.sent_at.get_or_insert(now);
+                &mut heard.revealed_at
+            }
+            State::Settled => &mut heard.settled_at,
+            State::Failed | State::Reorged => &mut heard.ended_at,
+        };
+        step.get_or_insert(now);
+    }
+
+    /// As it stood right before a moment, by what was heard until then; `None` while it was not on the
+    /// chain, and where it had failed or was forgotten.
+    #[must_use]
+    pub fn before(mut self, at: Millis) -> Option<Self> {
+        let heard = |step: Option<Millis>| step.is_some_and(|step| step < at);
+        if !heard(self.heard.sent_at) || heard(self.heard.ended_at) {
+            return None;
+        }
+        if !heard(self.heard.settled_at) {
+            self.of.settled = None;
+            self.of.state = match self.of.mode {
+                Mode::Plain => State::Submitted,
+                Mode::CommitReveal if heard(self.heard.revealed_at) => State::Revealed,
+                Mode::CommitReveal => {
+                    self.of.revealed_block = None;
+                    State::Committed
+                }
+            };
+            self.of.error = None;
+        }
+        Some(self)
+    }
+
+    /// As weights are credited by it.
+    #[must_use]
+    pub fn vector(&self) -> Vector<'_> {
+        Vector { of: &self.of, weights: &self.weights, heard_at: self.created_at }
+    }
 }
 
 /// See [`super::Store::put_submission`].
@@ -117,6 +180,7 @@ pub(super) fn put(known: Option<SubmissionRow>, command: &PutSubmission) -> Subm
     }
     let changed = is_new || row != before;
     if changed {
+        row.note(command.now);
         row.updated_at = command.now;
     }
     SubmissionPut::Taken(Box::new(row), changed)
@@ -133,6 +197,7 @@ fn fresh(command: &PutSubmission) -> Option<SubmissionRow> {
         run: command.run,
         created_at: command.now,
         updated_at: command.now,
+        heard: Heard::default(),
     })
 }
 
@@ -149,5 +214,80 @@ fn events(row: &SubmissionRow, command: &PutSubmission) -> Vec<Event> {
         Told::Revealed(_) if row.of.state == State::Settled => Vec::new(),
         Told::Revealed(block) => vec![Event::Revealed(*block)],
         Told::Failed(error) => vec![Event::Failed(error.clone())],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::chain::Settled;
+
+    /// A validator's word, or what a snapshot tells.
+    fn step() -> impl Strategy<Value = Result<Told, Event>> {
+        let settled = Settled { consensus_block: 9, delay_blocks: 1 };
+        prop_oneof![
+            1 => Just(Ok(Told::Calculated)),
+            3 => Just(Ok(Told::Sent)),
+            3 => (0..9_i64).prop_map(|block| Ok(Told::Revealed(block))),
+            1 => Just(Ok(Told::Failed("Why".to_owned()))),
+            3 => Just(Err(Event::Settled(settled))),
+            1 => Just(Err(Event::Reorged)),
+        ]
+    }
+
+    fn word(state: Told, mode: Option<Mode>, now: Millis) -> PutSubmission {
+        PutSubmission {
+            netuid: 5,
+            validator: Hotkey::parse("one").unwrap(),
+            validator_uid: 3,
+            block: 4,
+            mode,
+            version_key: None,
+            weights: Some(vec![(MinerUid(1), 9)]),
+            run: None,
+            state,
+            now,
+            nonce: None,
+        }
+    }
+
+    proptest! {
+        /// Whatever comes later, how a submission stood at a moment stays as it was seen then.
+        #[test]
+        fn the_past_of_a_submission_does_not_change(
+            is_sealed: bool,
+            steps in proptest::collection::vec(step(), 1..8),
+        ) {
+            let mode = Some(if is_sealed { Mode::CommitReveal } else { Mode::Plain });
+            let (mut row, mut seen): (Option<SubmissionRow>, Vec<_>) = (None, Vec::new());
+            for (secs, step) in (1..).zip(steps) {
+                let now = Millis(secs);
+                match step {
+                    Ok(state) => {
+                        let put = put(row.clone(), &word(state, mode, now));
+                        if let SubmissionPut::Taken(new, _) = put {
+                            row = Some(*new);
+                        }
+                    }
+                    Err(event) => {
+                        if let Some(row) = row.as_mut()
+                            && row.of.take(event).is_ok()
+                        {
+                            row.note(now);
+                        }
+                    }
+                }
+                let stands = row.clone().map(|row| row.of).filter(|of| {
+                    !matches!(of.state, State::Calculated | State::Failed | State::Reorged)
+                });
+                seen.push((now.plus(1), stands));
+                for (at, stood) in &seen {
+                    let then = row.clone().and_then(|row| row.before(*at)).map(|row| row.of);
+                    prop_assert_eq!(&then, stood, "before {:?}", at);
+                }
+            }
+        }
     }
 }

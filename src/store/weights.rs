@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use crate::domain::ids::{Hotkey, MinerUid, RegistrationId, RunId};
+pub use crate::domain::chain::ChainFigures;
+use crate::domain::ids::{MinerUid, RegistrationId, RunId};
 use crate::domain::period::Period;
 use crate::domain::task::text_enum;
 use crate::domain::units::Millis;
@@ -48,6 +49,33 @@ pub struct PutRecords {
     pub now: Millis,
     /// One per registration.
     pub records: Vec<Performance>,
+    /// What the chain made of their weights; of those that are not here, nothing.
+    pub chain: BTreeMap<RegistrationId, ChainFigures>,
+}
+
+impl PutRecords {
+    /// What the chain made of a record's weight.
+    pub(super) fn chain_of(&self, record: &Performance) -> ChainFigures {
+        self.chain.get(&record.registration).cloned().unwrap_or_default()
+    }
+}
+
+/// See [`super::Store::forget_miners`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForgetMiners {
+    /// Registrations that closed before this moment are emptied.
+    pub closed_before: Millis,
+    /// So many of them at most.
+    pub miners_max: u64,
+}
+
+/// Answer to [`ForgetMiners`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MinersForgotten {
+    /// Registrations that had something left.
+    pub miners: u64,
+    /// Rows that went.
+    pub rows: u64,
 }
 
 /// See [`super::Store::forget_records`].
@@ -57,21 +85,10 @@ pub struct ForgetRecords {
     pub before: Millis,
 }
 
-/// What the chain made of a weight; nothing while nobody told.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct ChainFigures {
-    /// Weight that went on chain.
-    pub submitted_weight: Option<f64>,
-    /// By which validator.
-    pub validator_hotkey: Option<Hotkey>,
-    /// In which block.
-    pub weight_submission_block: Option<i64>,
-    /// What the chain pays.
-    pub incentive: Option<f64>,
-    /// Place by that.
-    pub consensus_rank: Option<i64>,
-    /// As of which block.
-    pub consensus_block: Option<i64>,
+/// SHA-256 in hex of all figures of a record: equal records have equal ones.
+pub(super) fn digest(record: &Performance, chain: &ChainFigures) -> String {
+    // Plain figures, all finite: this cannot fail.
+    hex::encode(Sha256::digest(serde_json::to_vec(&(record, chain)).unwrap_or_default()))
 }
 
 /// A record as it stands.

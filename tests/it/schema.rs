@@ -9,7 +9,7 @@ use pithead_migration::{Migrator, MigratorTrait};
 use sea_orm::sea_query::ColumnType;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityTrait, IdenStatic,
-    Iterable, Statement,
+    Iterable, QueryOrder, Statement,
 };
 
 use crate::support::postgres;
@@ -223,6 +223,52 @@ async fn rows_of_before_are_kept(url: &str) {
     let kept: Vec<_> = keys.iter().map(|key| (key.made.as_str(), key.made_id)).collect();
     assert_eq!(kept, [("task", files[0].id)]);
     db.close().await.unwrap();
+}
+
+/// Submissions of before their steps were dated: they are dated by what was known of them.
+async fn submissions_of_before_are_dated(url: &str) {
+    let db = Database::connect(url).await.unwrap();
+    let new = "m20261121_000016_credit";
+    let before = Migrator::migrations().iter().take_while(|step| step.name() != new).count();
+    Migrator::up(&db, Some(u32::try_from(before).unwrap())).await.unwrap();
+    let rows = [
+        ("calculated", "NULL", "NULL"),
+        ("committed", "NULL", "NULL"),
+        ("settled", "7", "8"),
+        ("failed", "NULL", "NULL"),
+    ];
+    for (block, (state, revealed, counted)) in rows.into_iter().enumerate() {
+        db.execute_unprepared(&format!(
+            "INSERT INTO submission (netuid, validator_hotkey, block, validator_uid, mode, state, \
+             weights, revealed_block, consensus_block, delay_blocks, created_at, updated_at) \
+             VALUES (5, 'one', {block}, 3, 'commit_reveal', '{state}', '[]', {revealed}, {counted}, \
+             1, 10, 20)"
+        ))
+        .await
+        .unwrap();
+    }
+    Migrator::up(&db, None).await.unwrap();
+    let rows = e::submission::Entity::find().order_by_asc(e::submission::Column::Block);
+    let rows = rows.all(&db).await.unwrap();
+    let heard = |row: &e::submission::Model| {
+        [row.sent_at, row.revealed_at, row.settled_at, row.ended_at].map(|at| at.unwrap_or(0))
+    };
+    let heard: Vec<_> = rows.iter().map(heard).collect();
+    assert_eq!(heard, [[0, 0, 0, 0], [10, 0, 0, 0], [10, 20, 20, 0], [10, 0, 0, 20]]);
+    db.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn submissions_of_before_are_dated_on_sqlite() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.db");
+    submissions_of_before_are_dated(&format!("sqlite:{}?mode=rwc", file.display())).await;
+}
+
+#[tokio::test]
+async fn submissions_of_before_are_dated_on_postgres() {
+    let Some(url) = postgres::database().await else { return };
+    submissions_of_before_are_dated(&url).await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! nothing.
 
 mod files;
+mod miners;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use super::distributor::Ended;
 use crate::domain::limits;
 use crate::domain::units::{DAY, MINUTE, Millis};
 use crate::outside::Blobs;
-use crate::store::{Archive, Archived, Prune, StoreResult, Sweep, Swept};
+use crate::store::{Archive, Archived, MinersForgotten, Prune, StoreResult, Sweep, Swept};
 
 /// See the module's docs.
 pub struct Janitor {
@@ -21,6 +22,8 @@ pub struct Janitor {
     blobs: Blobs,
     sweeping: bool,
     archiving: bool,
+    emptying: bool,
+    emptied_at: Option<Millis>,
     pruned_at: Millis,
     tidying: bool,
     tidied: i64,
@@ -35,8 +38,17 @@ impl Janitor {
     /// A Janitor that begins its rounds when it starts.
     #[must_use]
     pub fn new(deps: Arc<Deps>, blobs: Blobs) -> Self {
-        let (sweeping, archiving, tidying) = (false, false, false);
-        Self { deps, blobs, sweeping, archiving, pruned_at: Millis(0), tidying, tidied: 0 }
+        Self {
+            deps,
+            blobs,
+            sweeping: false,
+            archiving: false,
+            emptying: false,
+            emptied_at: None,
+            pruned_at: Millis(0),
+            tidying: false,
+            tidied: 0,
+        }
     }
 
     /// Once in a minute: files past their time, and one in 256 of the blobs. Beside the sweeps, which
@@ -72,6 +84,7 @@ impl Janitor {
         if prune {
             self.pruned_at = now;
             self.archive(ctx);
+            self.empty(ctx, now);
         }
         let deps = self.deps.clone();
         let work = async move { run_once(&deps, now, prune).await };
@@ -115,6 +128,32 @@ impl Janitor {
                     }
                 }
                 Err(error) => tracing::warn!(%error, "ended tasks were not archived"),
+            }
+        }));
+    }
+}
+
+impl Janitor {
+    /// Now and then: takes their sums and records from registrations that closed long ago.
+    fn empty(&mut self, ctx: &mut Context<Self>, now: Millis) {
+        let every = self.deps.config.weights.cleanup_millis();
+        if self.emptying || !miners::are_due(self.emptied_at, now, every) {
+            return;
+        }
+        (self.emptying, self.emptied_at) = (true, Some(now));
+        let deps = self.deps.clone();
+        let work = async move { miners::forget(&deps, now).await };
+        ctx.spawn(work.into_actor(self).map(|outcome, act, _| {
+            act.emptying = false;
+            match outcome {
+                Ok(MinersForgotten { miners: 0, .. }) => {}
+                Ok(MinersForgotten { miners, rows }) => {
+                    tracing::info!(miners, rows, "registrations that closed long ago were emptied");
+                }
+                Err(error) => {
+                    act.emptied_at = None;
+                    tracing::warn!(%error, "closed registrations were not emptied; trying again soon");
+                }
             }
         }));
     }

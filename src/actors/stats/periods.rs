@@ -1,16 +1,20 @@
 //! The records of miners by period: those of running periods hour by hour, those of ended ones for a
 //! day more, since validators may be late. What is left to make is seen from the records that stand, so that a server that was down
-//! makes up for it.
+//! makes up for it. What the chain made of a weight is as it was known at the period's end, so that
+//! records that are made late are the same; news of it has those of running periods made anew.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::runs::{Work, blocking, buckets, given, owners, unusable};
+use super::runs::{Work, blocking, buckets, given, known, owners, unusable};
+use crate::domain::chain::{Weighed, credit};
 use crate::domain::limits::RECORDS_LATE_HOURS;
 use crate::domain::period::{Period, begin_of, day_of};
 use crate::domain::units::{HOUR, Millis};
 use crate::domain::weights::{PeriodInput, performances, standings};
-use crate::store::{AverageScores, PutRecords, ScoreBucket, ScoreHours, StoreResult};
+use crate::store::{
+    AverageScores, PutRecords, RegistrationRow, ScoreBucket, ScoreHours, StoreResult, SubmissionRow,
+};
 
 /// By type, the first day of the oldest period that may still change; nothing before the first look.
 pub(super) type Made = BTreeMap<Period, i64>;
@@ -36,6 +40,27 @@ pub(super) async fn make(work: &mut Work) -> StoreResult<()> {
         }
     }
     Ok(())
+}
+
+/// Makes the records of the running periods anew. All time is of whole days: it has no news yet.
+pub(super) async fn again(work: &mut Work) -> StoreResult<()> {
+    if !work.deps.config.weights.enable_realtime_updates {
+        return Ok(());
+    }
+    for period in [Period::Daily, Period::Weekly, Period::Monthly] {
+        let (first, end) = period.days(Millis((work.to - 1) * HOUR));
+        if end * 24 > work.to {
+            let before = before(work, period, first).await?;
+            put(work, &Span { period, first, end }, before).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The average scores of the period before the one that begins on this day.
+async fn before(work: &Work, period: Period, first: i64) -> StoreResult<AverageScores> {
+    let before = period.days(begin_of(first - 1)).0;
+    work.deps.store.average_scores(period, begin_of(before)).await
 }
 
 /// What the records that stand leave to make: each type from its newest period on, or from the oldest
@@ -66,8 +91,7 @@ async fn ended_and_running(work: &mut Work, period: Period) -> StoreResult<()> {
         }
         let ended = end * 24 <= work.to;
         if ended || realtime {
-            let before = period.days(begin_of(first - 1)).0;
-            let before = work.deps.store.average_scores(period, begin_of(before)).await?;
+            let before = before(work, period, first).await?;
             put(work, &Span { period, first, end }, before).await?;
         }
         if !ended {
@@ -121,8 +145,14 @@ async fn put(work: &mut Work, span: &Span, before: AverageScores) -> StoreResult
     if scores.is_empty() && tasks.is_empty() {
         return Ok(());
     }
-    let owners = owners(&work.deps, &scores, &tasks).await?;
+    let known = known(&work.deps, &scores, &tasks).await?;
+    let owners = owners(&known);
+    let now = work.deps.clock.now();
+    // What was heard at this very moment counts.
+    let at = begin_of(span.end).min(now.plus(1));
     let config = &work.deps.config;
+    let snapshot = work.deps.store.metagraph_before(config.netuid, at).await?;
+    let submissions = work.deps.store.submissions_before(config.netuid, at).await?;
     let (name, kinds) = (config.weights.policy, config.weighted_kinds());
     let detailed = config.weights.enable_detailed_pathways;
     let records = blocking(move || {
@@ -131,21 +161,31 @@ async fn put(work: &mut Work, span: &Span, before: AverageScores) -> StoreResult
         let (kinds, standings, owners) = (&kinds, &standings, &owners);
         let input =
             PeriodInput { policy: &policy, kinds, standings, owners, before: &before, detailed };
-        performances(&input).map_err(unusable)
+        let records = performances(&input).map_err(unusable)?;
+        let miners: Vec<_> = known.into_iter().map(weighed).collect();
+        let vectors: Vec<_> = submissions.iter().map(SubmissionRow::vector).collect();
+        let snapshot = snapshot.as_ref().map(|row| &*row.snapshot);
+        Ok((records, credit(&vectors, snapshot, &miners)))
     });
-    let records = records.await?;
+    let (records, chain) = records.await?;
     let (_, end) = span.period.days(begin_of(span.first));
     let put = PutRecords {
         period: span.period,
         start: begin_of(span.first),
         end: begin_of(end),
         policy_hash: name.policy().hash(),
-        now: work.deps.clock.now(),
+        now,
         records,
+        chain,
     };
     let began = Instant::now();
     let changed = work.deps.store.put_records(put).await?;
     work.wrote(began);
     metrics::counter!(crate::telemetry::WEIGHTS_RECORDS).increment(changed);
     Ok(())
+}
+
+fn weighed(row: RegistrationRow) -> Weighed {
+    let RegistrationRow { id, uid, hotkey, registered_block, closed_at, .. } = row;
+    Weighed { registration: id, uid, hotkey, registered_block, closed_at }
 }

@@ -11,13 +11,14 @@ use actix::prelude::*;
 use super::{Stats, SumHours, periods};
 use crate::actors::{Deps, audit};
 use crate::domain::ids::{RegistrationId, RunId};
-use crate::domain::limits::{FOLD_AFTER_MILLIS, RUN_AGAIN_MILLIS};
+use crate::domain::limits::{CREDIT_EVERY_MILLIS, FOLD_AFTER_MILLIS, RUN_AGAIN_MILLIS};
 use crate::domain::period::{day_of, hour_of};
 use crate::domain::units::{HOUR, Millis};
 use crate::domain::watch::{Calculation, GAP_HOURS, Gap, gaps};
 use crate::domain::weights::{Bucket, Given, Owner, Owners, Run, standings};
 use crate::store::{
-    ForgetRecords, PutRun, ScoreBucket, ScoreHours, StoreError, StoreResult, WeightRunRow, WorkSum,
+    ForgetRecords, PutRun, RegistrationRow, ScoreBucket, ScoreHours, StoreError, StoreResult,
+    WeightRunRow, WorkSum,
 };
 
 /// How far the weights are.
@@ -31,6 +32,10 @@ pub(super) struct Runs {
     again_at: Millis,
     /// Of the periods.
     pub(super) made: periods::Made,
+    /// The news of the chain that are in the records; as the store counts them.
+    told: u64,
+    /// When they were last put there.
+    told_at: Millis,
     /// The day on which old ones were forgotten.
     forgot: i64,
     /// Whether a run that took too long was told of.
@@ -57,7 +62,11 @@ impl Stats {
         let now = self.deps.clock.now();
         let to = hour_of(now.plus(-FOLD_AFTER_MILLIS));
         let runs = &self.runs;
-        if runs.running || runs.done.is_some_and(|done| done >= to) || now < runs.again_at {
+        if runs.running || now < runs.again_at {
+            return;
+        }
+        if let Some(done) = runs.done.filter(|done| *done >= to) {
+            self.tell(ctx, done, now);
             return;
         }
         if !self.fold.is_up_to(to) {
@@ -67,8 +76,8 @@ impl Stats {
         self.runs.running = true;
         let made = std::mem::take(&mut self.runs.made);
         let forget = self.runs.forgot != day_of(now);
-        let (deps, held) = (self.deps.clone(), Duration::ZERO);
-        let mut work = Work { deps, to, made, held, silent: Vec::new() };
+        let told = self.deps.store.chain_written();
+        let mut work = Work::new(&self.deps, to, made);
         let run = async move {
             let began = Instant::now();
             let outcome = work.run(forget).await;
@@ -81,17 +90,43 @@ impl Stats {
             match outcome {
                 Ok(()) => {
                     act.runs.done = Some(to);
+                    act.runs.told = told;
                     act.runs.forgot = day_of(now);
                     act.runs.warn_of(took, work.held, &act.deps);
                     let recovered = act.runs.calculation.worked();
                     let silent = work.silent.iter().map(Gap::fact);
                     audit::tell(&act.deps, recovered.into_iter().chain(silent));
                 }
-                Err(error) => {
-                    act.failed(to, &error);
-                    metrics::counter!(crate::telemetry::STATS_WRITES_FAILED).increment(1);
-                    tracing::warn!(%error, "the weights were not made; trying again soon");
-                }
+                Err(error) => act.not_made(to, &error),
+            }
+        }));
+    }
+
+    fn not_made(&mut self, to: i64, error: &StoreError) {
+        self.failed(to, error);
+        metrics::counter!(crate::telemetry::STATS_WRITES_FAILED).increment(1);
+        tracing::warn!(%error, "the weights were not made; trying again soon");
+    }
+
+    /// Puts news of the chain into the records of running periods, now and then.
+    fn tell(&mut self, ctx: &mut Context<Self>, done: i64, now: Millis) {
+        let told = self.deps.store.chain_written();
+        if told == self.runs.told || now.since(self.runs.told_at) < CREDIT_EVERY_MILLIS {
+            return;
+        }
+        (self.runs.running, self.runs.told_at) = (true, now);
+        let made = std::mem::take(&mut self.runs.made);
+        let mut work = Work::new(&self.deps, done, made);
+        let again = async move {
+            let outcome = periods::again(&mut work).await;
+            (outcome, work)
+        };
+        ctx.spawn(again.into_actor(self).map(move |(outcome, work), act, _| {
+            act.runs.running = false;
+            act.runs.made = work.made;
+            match outcome {
+                Ok(()) => act.runs.told = told,
+                Err(error) => act.not_made(done, &error),
             }
         }));
     }
@@ -153,6 +188,10 @@ impl Runs {
 }
 
 impl Work {
+    fn new(deps: &Arc<Deps>, to: i64, made: periods::Made) -> Self {
+        Self { deps: deps.clone(), to, made, held: Duration::ZERO, silent: Vec::new() }
+    }
+
     async fn run(&mut self, forget: bool) -> StoreResult<()> {
         self.window().await?;
         periods::make(self).await?;
@@ -172,7 +211,7 @@ impl Work {
         let back = from.min(self.to - GAP_HOURS);
         let mut scores = store.score_hours(ScoreHours { from: back, to: self.to }).await?;
         let work = store.work(from.div_euclid(24), (self.to - 1).div_euclid(24) + 1).await?;
-        let owners = owners(&self.deps, &scores, &work).await?;
+        let owners = owners(&known(&self.deps, &scores, &work).await?);
         let (name, kinds) = (config.weights.policy, config.weighted_kinds());
         let to = self.to;
         let made = blocking(move || {
@@ -213,23 +252,27 @@ impl Work {
     }
 }
 
-/// Who they all are.
-pub(super) async fn owners(
+/// The rows of all who scored or worked.
+pub(super) async fn known(
     deps: &Deps,
     scores: &[ScoreBucket],
     work: &[WorkSum],
-) -> StoreResult<Owners> {
+) -> StoreResult<Vec<RegistrationRow>> {
     let ids: BTreeSet<RegistrationId> = scores
         .iter()
         .map(|row| row.registration)
         .chain(work.iter().map(|row| row.registration))
         .collect();
-    let rows = deps.store.registrations(ids.into_iter().collect()).await?;
-    let owner = |row: crate::store::RegistrationRow| {
+    deps.store.registrations(ids.into_iter().collect()).await
+}
+
+/// Who they are.
+pub(super) fn owners(rows: &[RegistrationRow]) -> Owners {
+    let owner = |row: &RegistrationRow| {
         let open = row.closed_at.is_none();
-        (row.id, Owner { uid: row.uid, hotkey: row.hotkey, open })
+        (row.id, Owner { uid: row.uid, hotkey: row.hotkey.clone(), open })
     };
-    Ok(rows.into_iter().map(owner).collect::<BTreeMap<_, _>>())
+    rows.iter().map(owner).collect::<BTreeMap<_, _>>()
 }
 
 pub(super) fn buckets(rows: Vec<ScoreBucket>) -> Vec<Bucket> {

@@ -6,15 +6,18 @@
 //! adopt      offers of several validators ─▶ the one that more than half of the stake gave
 //! changes    our open registrations + snapshot ─▶ opened, confirmed, renamed, replaced, gone
 //! submission submitted │ committed ─▶ revealed ─▶ settled; failed, reorged
+//! credit     submissions + snapshot ─▶ what the chain made of each miner's weight
 //! ```
 
 mod adopt;
 mod changes;
+mod credit;
 mod snapshot;
 mod submission;
 
 pub use adopt::{Offers, Refused, Rule, Standing, trusted};
 pub use changes::{Change, Known, changes};
+pub use credit::{ChainFigures, SetWeight, Vector, Weighed, credit};
 pub use snapshot::{BadSnapshot, Neuron, Snapshot};
 pub use submission::{
     Event, Impossible, Limits, Mode, Settled, State, Submission, Warning, warnings,

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::bucket::{Standing, Standings};
 use super::policy::Policy;
@@ -80,15 +79,6 @@ pub struct KindPerformance {
     pub best: Option<f64>,
     /// The newest hour with scores.
     pub latest: Option<f64>,
-}
-
-impl Performance {
-    /// SHA-256 in hex of all figures: equal records have equal ones.
-    #[must_use]
-    pub fn digest(&self) -> String {
-        // Plain figures, all finite: this cannot fail.
-        hex::encode(Sha256::digest(serde_json::to_vec(self).unwrap_or_default()))
-    }
 }
 
 /// What a period's records are made of.

@@ -8,6 +8,7 @@ use super::schema::{
     any, count, hotkey, id, integer, list, next_cursor, number, object, one_of, open_object,
     or_null, range, share, success, text, time, uid,
 };
+use crate::domain::chain::State;
 use crate::domain::kind::KindRegistry;
 use crate::domain::limits::PAGE_MAX;
 use crate::domain::period::Period;
@@ -29,6 +30,15 @@ fn task() -> Value {
     ])
 }
 
+fn set() -> Value {
+    object([
+        ("validator_hotkey", hotkey("Who set it")),
+        ("block", integer("For which block")),
+        ("state", one_of(State::ALL, "How far it came")),
+        ("submitted_weight", share("What it is of the vector")),
+    ])
+}
+
 /// One miner in one period.
 pub(super) fn record() -> Value {
     object([
@@ -41,7 +51,7 @@ pub(super) fn record() -> Value {
         ("computed_at", time("When it was computed")),
         ("policy_hash", text("SHA-256 of the policy's figures, hex")),
         ("weight", share("Share of all")),
-        ("submitted_weight", or_null(number("What went on chain; null while nobody told"))),
+        ("submitted_weight", or_null(share("What it is of the vector that went on chain"))),
         ("raw_calculated_weight", number("The larger of the next two")),
         ("excellence_weight", number("By its best kind")),
         ("diversity_weight", number("By all of its kinds")),
@@ -49,11 +59,15 @@ pub(super) fn record() -> Value {
         ("pathway_details", any("How it came about; null where it is not kept")),
         ("multi_task_bonus", number("Factor for several kinds")),
         ("excellence_qualified_tasks", list(text("A kind"), "Where it excels")),
-        ("incentive", or_null(number("What the chain pays"))),
+        (
+            "incentive",
+            or_null(share("What the chain pays; null beside a vector it has not counted")),
+        ),
         ("consensus_rank", or_null(integer("Place by that"))),
-        ("weight_submission_block", or_null(integer("When it went on chain"))),
-        ("consensus_block", or_null(integer("When the incentive was read"))),
+        ("weight_submission_block", or_null(integer("For which block it was set"))),
+        ("consensus_block", or_null(integer("The epoch that set the incentive"))),
         ("validator_hotkey", or_null(hotkey("Who submitted"))),
+        ("submissions", list(set(), "What each validator set for it, the newest first")),
         ("tasks_attempted", integer("Leases that ended by its own doing")),
         ("tasks_completed", integer("Of those, how many it answered")),
         ("tasks_scored", integer("Scores")),

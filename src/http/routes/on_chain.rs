@@ -16,7 +16,7 @@ use crate::store::{SubmissionPage, SubmissionRow};
 /// What is known of a miner there.
 pub(super) struct OnChain {
     uid: MinerUid,
-    /// The newest of each validator that weighs it.
+    /// Of each validator that weighs it the newest, and the newest that an epoch has counted.
     submissions: Vec<SubmissionRow>,
     incentive: Option<Incentive>,
 }
@@ -36,11 +36,16 @@ impl OnChain {
     pub(super) async fn of(web: &Web, uid: MinerUid, hotkey: &Hotkey) -> ApiResult<Self> {
         let netuid = web.config.netuid;
         let page = SubmissionPage { netuid, validator: None, before: None, limit: PAGE_MAX };
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut counted) = (BTreeSet::new(), BTreeSet::new());
         let mut submissions = web.store.submissions(page).await?;
         submissions.retain(|row| {
-            let counts = !matches!(row.of.state, State::Failed | State::Reorged);
-            counts && seen.insert(row.of.validator.clone()) && weight(row, uid).is_some()
+            let validator = row.of.validator.clone();
+            let speaks = match row.of.state {
+                State::Failed | State::Reorged => false,
+                State::Settled => counted.insert(validator.clone()),
+                _ => seen.insert(validator.clone()) && !counted.contains(&validator),
+            };
+            speaks && row.vector().weight(uid).is_some()
         });
         let believed = web.chain.send(Believed).await?;
         let incentive = believed.and_then(|row| {
@@ -58,13 +63,13 @@ impl OnChain {
     /// The submissions, for programs.
     pub(super) fn submissions(&self) -> Value {
         let shown = |row: &SubmissionRow| {
-            let weight = weight(row, self.uid);
+            let weight = row.vector().weight(self.uid);
             json!({
                 "validator_hotkey": row.of.validator,
                 "block": row.of.block,
                 "state": row.of.state,
                 "weight_u16": weight,
-                "submitted_weight": weight.map(|weight| share(row, weight)),
+                "submitted_weight": weight.map(|weight| row.vector().share(weight)),
                 "effective_block": row.of.effective_block(),
                 "consensus_block": row.of.settled.map(|settled| settled.consensus_block),
                 "consensus_delay_blocks": row.of.settled.map(|settled| settled.delay_blocks),
@@ -93,7 +98,7 @@ impl OnChain {
             text.push_str("9. Submission: no validator told of one.\n");
         }
         for row in &self.submissions {
-            let weight = weight(row, self.uid).unwrap_or_default();
+            let weight = row.vector().weight(self.uid).unwrap_or_default();
             let how = match (row.of.state, row.of.settled) {
                 (_, Some(settled)) => format!(
                     "counted at block {}, {} blocks after it could be",
@@ -103,7 +108,7 @@ impl OnChain {
                 (state, None) => format!("{state}, waits for an epoch"),
             };
             let (validator, block) = (&row.of.validator, row.of.block);
-            let share = share(row, weight);
+            let share = row.vector().share(weight);
             writeln!(
                 text,
                 "9. Submission: {validator} set {share:.8} ({weight}) for block {block}: {how}."
@@ -124,15 +129,4 @@ impl OnChain {
         }
         text
     }
-}
-
-fn weight(row: &SubmissionRow, uid: MinerUid) -> Option<u16> {
-    let place = row.weights.binary_search_by_key(&uid, |(uid, _)| *uid).ok()?;
-    row.weights.get(place).map(|(_, weight)| *weight)
-}
-
-/// The share that a weight is of its vector.
-fn share(row: &SubmissionRow, weight: u16) -> f64 {
-    let sum: f64 = row.weights.iter().map(|(_, weight)| f64::from(*weight)).sum();
-    f64::from(weight) / sum.max(1.0)
 }

@@ -49,6 +49,7 @@ pub(super) fn shown(row: &PerformanceRow) -> Value {
         "weight_submission_block": chain.weight_submission_block,
         "consensus_block": chain.consensus_block,
         "validator_hotkey": chain.validator_hotkey,
+        "submissions": chain.submissions,
         "tasks_attempted": of.tasks_attempted,
         "tasks_completed": of.tasks_completed,
         "tasks_scored": of.tasks_scored,

@@ -22,11 +22,18 @@ use crate::http::auth::AnyCaller;
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::store::WeightRunRow;
 
-/// A calculation by its id, or the newest one.
+/// A calculation by its id, or the newest one. A miner is its registration: whoever changed its hotkey
+/// since is shown under the new one.
 async fn found(web: &Web, id: Option<RunId>) -> ApiResult<Option<(WeightRunRow, Run)>> {
     let Some(row) = web.store.weight_run(id).await? else { return Ok(None) };
     let run = serde_json::from_slice(&row.body);
-    let run = run.map_err(|error| ApiError::new(Code::Internal, format!("weight_run: {error}")))?;
+    let mut run: Run =
+        run.map_err(|error| ApiError::new(Code::Internal, format!("weight_run: {error}")))?;
+    for miner in &mut run.miners {
+        if let Some(entry) = web.directory.by_registration(miner.registration) {
+            miner.hotkey.clone_from(&entry.hotkey);
+        }
+    }
     Ok(Some((row, run)))
 }
 

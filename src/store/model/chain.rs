@@ -2,6 +2,7 @@
 
 use super::Tables;
 use super::dump::{Cell, Dump, line};
+use crate::domain::units::Millis;
 use crate::store::chain::{BACK_BLOCKS, told};
 use crate::store::{Adopt, Adopted, SnapshotRow};
 
@@ -12,9 +13,11 @@ impl Tables {
         if self.metagraph_of(netuid).is_some_and(|row| row.snapshot.block >= block) {
             return Adopted::Old;
         }
+        self.chain_written += 1;
         let since = block - BACK_BLOCKS;
         self.metagraphs.retain(|(of, at), _| *of != netuid || *at >= since);
         self.metagraphs.insert((netuid, block), command.row.clone());
+        self.submissions.retain(|(of, at, _), _| *of != netuid || *at >= since);
         let unsettled = self
             .submissions
             .iter()
@@ -30,6 +33,14 @@ impl Tables {
     pub(super) fn metagraph_of(&self, netuid: u16) -> Option<SnapshotRow> {
         let of_subnet = self.metagraphs.range((netuid, i64::MIN)..=(netuid, i64::MAX));
         of_subnet.last().map(|(_, row)| row.clone())
+    }
+
+    pub(super) fn metagraph_before(&self, netuid: u16, at: Millis) -> Option<SnapshotRow> {
+        let adopted = self
+            .metagraphs
+            .values()
+            .filter(|row| row.snapshot.netuid == netuid && row.adopted_at < at);
+        adopted.max_by_key(|row| (row.adopted_at, row.snapshot.block)).cloned()
     }
 
     pub(super) fn dump_metagraphs(&self, dump: &mut Dump) {

@@ -10,6 +10,7 @@ mod dump;
 mod end;
 mod evaluate;
 mod files;
+mod forget_miners;
 mod history;
 mod lease;
 mod ledger;
@@ -70,6 +71,7 @@ struct Tables {
     callback_secrets: BTreeMap<String, CallbackSecretRow>,
     deliveries: BTreeMap<DeliveryId, DeliveryRow>,
     deliveries_written: u64,
+    chain_written: u64,
     files: BTreeMap<FileId, FileRow>,
     voices: BTreeMap<VoiceId, VoiceRow>,
     keys: BTreeMap<String, KeyRow>,
@@ -264,6 +266,9 @@ impl Store for ModelStore {
     async fn forget_records(&self, command: ForgetRecords) -> StoreResult<u64> {
         Ok(self.command().forget_records(command))
     }
+    async fn forget_miners(&self, command: ForgetMiners) -> StoreResult<MinersForgotten> {
+        Ok(self.command().forget_miners(command))
+    }
 
     async fn load(&self, reports_since: Millis) -> StoreResult<Loaded> {
         Ok(self.tables().load(reports_since))
@@ -369,6 +374,15 @@ impl Store for ModelStore {
     }
     async fn metagraph(&self, netuid: u16) -> StoreResult<Option<SnapshotRow>> {
         Ok(self.tables().metagraph_of(netuid))
+    }
+    async fn metagraph_before(&self, netuid: u16, at: Millis) -> StoreResult<Option<SnapshotRow>> {
+        Ok(self.tables().metagraph_before(netuid, at))
+    }
+    async fn submissions_before(&self, netuid: u16, at: Millis) -> StoreResult<Vec<SubmissionRow>> {
+        Ok(self.tables().submissions_before(netuid, at))
+    }
+    fn chain_written(&self) -> u64 {
+        self.tables().chain_written
     }
     async fn submissions(&self, page: SubmissionPage) -> StoreResult<Vec<SubmissionRow>> {
         Ok(self.tables().submissions_of(&page))

@@ -2,6 +2,8 @@
 
 use super::Tables;
 use super::dump::{Cell, Dump, line};
+use crate::domain::chain::State;
+use crate::domain::units::Millis;
 use crate::store::submission::put;
 use crate::store::{PutSubmission, SubmissionPage, SubmissionPut, SubmissionRow};
 
@@ -11,6 +13,7 @@ impl Tables {
         let answer = put(self.submissions.get(&key).cloned(), command);
         if let SubmissionPut::Taken(row, true) = &answer {
             self.submissions.insert(key, (**row).clone());
+            self.chain_written += 1;
         }
         answer
     }
@@ -32,6 +35,21 @@ impl Tables {
         rows
     }
 
+    /// Of each validator the newest one on the chain then, and the newest one that was counted.
+    pub(super) fn submissions_before(&self, netuid: u16, at: Millis) -> Vec<SubmissionRow> {
+        let rows = self.submissions.values().filter(|row| row.netuid == netuid);
+        let rows: Vec<_> = rows.filter_map(|row| row.clone().before(at)).collect();
+        let counted = |row: &SubmissionRow| row.of.state == State::Settled;
+        let newer = |row: &SubmissionRow, than: &SubmissionRow| {
+            than.of.validator == row.of.validator && than.of.block > row.of.block
+        };
+        let newest = |row: &SubmissionRow| !rows.iter().any(|other| newer(row, other));
+        let newest_counted = |row: &SubmissionRow| {
+            counted(row) && !rows.iter().any(|other| counted(other) && newer(row, other))
+        };
+        rows.iter().filter(|row| newest(row) || newest_counted(row)).cloned().collect()
+    }
+
     pub(super) fn dump_submissions(&self, dump: &mut Dump) {
         let rows = self.submissions.values().map(|row| {
             line!(
@@ -50,6 +68,10 @@ impl Tables {
                 error = row.of.error,
                 created_at = row.created_at,
                 updated_at = row.updated_at,
+                sent_at = row.heard.sent_at,
+                revealed_at = row.heard.revealed_at,
+                settled_at = row.heard.settled_at,
+                ended_at = row.heard.ended_at,
             )
         });
         dump.table("submission", rows.collect());

@@ -5,9 +5,10 @@ use super::{Cell, Tables};
 use crate::domain::ids::{RegistrationId, RunId};
 use crate::domain::period::{Period, begin_of};
 use crate::domain::units::Millis;
+use crate::store::weights::digest;
 use crate::store::{
-    AverageScores, ChainFigures, ForgetRecords, PerformancePage, PerformanceRow, PutRecords,
-    RegistrationRow, WeightRunRow,
+    AverageScores, ForgetRecords, PerformancePage, PerformanceRow, PutRecords, RegistrationRow,
+    WeightRunRow,
 };
 
 /// Period, begin, whose.
@@ -20,17 +21,20 @@ impl Tables {
 
     /// The last record of each registration stands; what is the same already is not touched.
     pub(super) fn put_records(&mut self, put: PutRecords) -> u64 {
-        let PutRecords { period, start, end, policy_hash, now, records } = put;
+        let PutRecords { period, start, end, policy_hash, now, records, mut chain } = put;
         let last = records.into_iter().map(|record| (record.registration, record));
         let last: std::collections::BTreeMap<_, _> = last.collect();
         let mut changed = 0;
         for (registration, record) in last {
             let known = self.performances.get(&(period, start, registration));
-            if known.is_some_and(|known| known.record.digest() == record.digest()) {
+            let chain = chain.remove(&registration).unwrap_or_default();
+            let same = |known: &PerformanceRow| {
+                digest(&known.record, &known.chain) == digest(&record, &chain)
+            };
+            if known.is_some_and(same) {
                 continue;
             }
             changed += 1;
-            let chain = known.map_or_else(ChainFigures::default, |known| known.chain.clone());
             let (policy_hash, computed_at) = (policy_hash.clone(), now);
             let row =
                 PerformanceRow { period, start, end, policy_hash, computed_at, record, chain };
@@ -143,7 +147,7 @@ fn stats(row: &PerformanceRow) -> String {
         rank = of.rank,
         trend = of.trend,
         policy_hash = row.policy_hash,
-        digest = of.digest(),
+        digest = digest(of, chain),
         computed_at = row.computed_at,
         submitted_weight = chain.submitted_weight,
         validator_hotkey = chain.validator_hotkey.as_ref().map(|key| key.as_str()),
@@ -151,6 +155,7 @@ fn stats(row: &PerformanceRow) -> String {
         incentive = chain.incentive,
         consensus_rank = chain.consensus_rank,
         consensus_block = chain.consensus_block,
+        submissions = (!chain.submissions.is_empty()).then(|| serde_json::json!(chain.submissions)),
     )
 }
 

@@ -3,7 +3,7 @@
 use pithead_entities as e;
 use sea_orm::{
     ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Set,
+    QuerySelect, Select, Set,
 };
 
 use super::records::packed;
@@ -48,6 +48,7 @@ pub(super) async fn adopt(
         let old =
             Entity::delete_many().filter(Column::Netuid.eq(netuid)).filter(Column::Block.lt(since));
         old.exec(tx).await?;
+        submission::forget(tx, snapshot.netuid, since).await?;
         let submissions = submission::unsettled(tx, snapshot.netuid, since).await?;
         let told = told(submissions.into_iter(), snapshot, *adopted_at);
         for row in &told {
@@ -68,8 +69,31 @@ pub(super) async fn newest(
         .filter(Column::Netuid.eq(i32::from(netuid)))
         .order_by_desc(Column::Block)
         .limit(1);
-    let Some(row) = rows.all(db).await?.pop() else { return Ok(None) };
+    rows.all(db).await?.pop().map(read).transpose()
+}
+
+/// See [`crate::store::Store::metagraph_before`].
+pub(super) fn newest_before(netuid: u16, at: Millis) -> Select<e::metagraph::Entity> {
+    use e::metagraph::{Column, Entity};
+    Entity::find()
+        .filter(Column::Netuid.eq(i32::from(netuid)))
+        .filter(Column::AdoptedAt.lt(at.0))
+        .order_by_desc(Column::AdoptedAt)
+        .order_by_desc(Column::Block)
+        .limit(1)
+}
+
+/// The row that [`newest_before`] finds.
+pub(super) async fn before(
+    db: &DatabaseConnection,
+    netuid: u16,
+    at: Millis,
+) -> StoreResult<Option<SnapshotRow>> {
+    newest_before(netuid, at).all(db).await?.pop().map(read).transpose()
+}
+
+fn read(row: e::metagraph::Model) -> StoreResult<SnapshotRow> {
     let body = zstd::decode_all(row.body.as_slice()).map_err(corrupt)?;
     let senders = serde_json::from_value(row.senders).map_err(corrupt)?;
-    SnapshotRow::of(&body, senders, Millis(row.adopted_at)).map(Some)
+    SnapshotRow::of(&body, senders, Millis(row.adopted_at))
 }

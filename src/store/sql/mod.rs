@@ -12,6 +12,7 @@ mod end;
 mod enqueue;
 mod evaluate;
 mod files;
+mod forget_miners;
 mod history;
 mod idempotency;
 mod lease;
@@ -38,6 +39,7 @@ mod widen;
 mod writer;
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use async_trait::async_trait;
@@ -55,6 +57,7 @@ pub struct SqlStore {
     readers: DatabaseConnection,
     writer: Mutex<Option<Writer>>,
     known: outbox::Known,
+    chain_written: AtomicU64,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
     // Dropped last: only then may another process come.
     lock: Mutex<Option<connect::Lock>>,
@@ -141,10 +144,14 @@ impl Store for SqlStore {
         self.commit(files::Unreferenced(sha256)).await
     }
     async fn adopt(&self, command: Adopt) -> StoreResult<Adopted> {
-        self.commit(command).await
+        let outcome = self.commit(command).await;
+        self.count_news(&outcome, |adopted| matches!(adopted, Adopted::New(_)));
+        outcome
     }
     async fn put_submission(&self, command: PutSubmission) -> StoreResult<SubmissionPut> {
-        self.commit(command).await
+        let outcome = self.commit(command).await;
+        self.count_news(&outcome, |put| matches!(put, SubmissionPut::Taken(_, true)));
+        outcome
     }
     async fn put_voice(&self, command: PutVoice) -> StoreResult<VoicePut> {
         self.commit(command).await
@@ -208,6 +215,12 @@ impl Store for SqlStore {
     async fn forget_records(&self, command: ForgetRecords) -> StoreResult<u64> {
         if !weights::any_old(&self.readers, command.before).await? {
             return Ok(0);
+        }
+        self.commit(command).await
+    }
+    async fn forget_miners(&self, command: ForgetMiners) -> StoreResult<MinersForgotten> {
+        if !forget_miners::any(&self.readers, command).await? {
+            return Ok(MinersForgotten::default());
         }
         self.commit(command).await
     }
@@ -321,6 +334,15 @@ impl Store for SqlStore {
     }
     async fn metagraph(&self, netuid: u16) -> StoreResult<Option<SnapshotRow>> {
         chain::newest(&self.readers, netuid).await
+    }
+    async fn metagraph_before(&self, netuid: u16, at: Millis) -> StoreResult<Option<SnapshotRow>> {
+        chain::before(&self.readers, netuid, at).await
+    }
+    async fn submissions_before(&self, netuid: u16, at: Millis) -> StoreResult<Vec<SubmissionRow>> {
+        submission::before(&self.readers, netuid, at).await
+    }
+    fn chain_written(&self) -> u64 {
+        self.chain_written.load(Ordering::Relaxed)
     }
     async fn submissions(&self, page: SubmissionPage) -> StoreResult<Vec<SubmissionRow>> {
         submission::page(&self.readers, page).await

@@ -1,6 +1,7 @@
 //! How a store begins: the lock, the schema, the writer's thread, the readers.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use sea_orm::DatabaseConnection;
@@ -60,6 +61,7 @@ impl SqlStore {
             readers,
             writer: Mutex::new(Some(writer)),
             known,
+            chain_written: AtomicU64::new(0),
             thread: Mutex::new(Some(thread)),
             lock: Mutex::new(Some(lock)),
         })
@@ -75,6 +77,7 @@ impl SqlStore {
             readers: location.readers().await?,
             writer: Mutex::new(None),
             known: outbox::Known::default(),
+            chain_written: AtomicU64::new(0),
             thread: Mutex::new(None),
             lock: Mutex::new(None),
         })
@@ -101,6 +104,15 @@ impl SqlStore {
     /// [`StoreError::Unavailable`] when the database does not answer.
     pub async fn all_files(&self, after: Option<FileId>, limit: u64) -> StoreResult<Vec<FileRow>> {
         check::files(&self.readers, after, limit).await
+    }
+
+    /// Counts a command that changed what is known of the chain, or of which that is not known.
+    pub(super) fn count_news<T>(&self, outcome: &StoreResult<T>, is_news: impl Fn(&T) -> bool) {
+        let news = match outcome {
+            Ok(answer) => is_news(answer),
+            Err(error) => matches!(error, StoreError::Unknown(_)),
+        };
+        self.chain_written.fetch_add(news.into(), Ordering::Relaxed);
     }
 
     pub(super) async fn commit<C: writer::Command>(&self, command: C) -> StoreResult<C::Answer> {

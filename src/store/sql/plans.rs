@@ -118,3 +118,46 @@ async fn the_audit_log_is_read_along_its_key_and_asked_by_its_subjects() {
     assert_eq!(plan(&store, &page).await, [key], "nothing is sorted");
     store.close().await;
 }
+
+#[tokio::test]
+async fn the_chain_as_of_a_moment_is_found_without_walking_what_was_said_of_it() {
+    let folder = tempdir().unwrap();
+    let store = SqlStore::open(Location::Sqlite(folder.path().join("pithead.db"))).await.unwrap();
+    let numbers = |text: &str| {
+        let text = text.replace("$1", "5").replace("$2", "9");
+        text.replace("$3", "3")
+    };
+    let steps = plan(&store, &numbers(submission::BEFORE)).await;
+    let own = "(netuid=? AND validator_hotkey=?)";
+    for step in [
+        "SEARCH submission USING COVERING INDEX sqlite_autoindex_submission_1 (netuid=?)"
+            .to_owned(),
+        "SEARCH s USING COVERING INDEX sqlite_autoindex_submission_1 \
+         (netuid=? AND validator_hotkey>?)"
+            .to_owned(),
+        format!("SEARCH s USING INDEX sqlite_autoindex_submission_1 {own}"),
+        format!("SEARCH s USING INDEX submission_settled {own}"),
+    ] {
+        assert!(steps.contains(&step), "{step}: {steps:?}");
+    }
+    let walks = |step: &&String| step.contains("TEMP B-TREE") || step.starts_with("SCAN s");
+    assert_eq!(steps.iter().find(walks), None, "{steps:?}");
+    let newest = chain::newest_before(5, Millis(9)).build(DbBackend::Sqlite).to_string();
+    let adopted = "SEARCH metagraph USING INDEX metagraph_adopted (netuid=? AND adopted_at<?)";
+    assert_eq!(plan(&store, &newest).await, [adopted]);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn closed_registrations_are_walked_by_their_end_and_what_they_left_is_found_by_key() {
+    let folder = tempdir().unwrap();
+    let store = SqlStore::open(Location::Sqlite(folder.path().join("pithead.db"))).await.unwrap();
+    let steps = plan(&store, &forget_miners::LEFT.replace("$1", "5").replace("$2", "9")).await;
+    let closed = "SEARCH r USING COVERING INDEX registration_closed (closed_at<?)";
+    assert_eq!(steps[0], closed, "{steps:?}");
+    let found = steps.iter().filter(|step| step.starts_with("SEARCH t USING"));
+    let by_key = found.filter(|step| step.contains("(registration_id=?"));
+    assert_eq!(by_key.count(), 5, "{steps:?}");
+    assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{steps:?}");
+    store.close().await;
+}

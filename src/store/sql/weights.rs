@@ -18,7 +18,7 @@ use crate::domain::ids::{RegistrationId, RunId};
 use crate::domain::period::{Period, begin_of};
 use crate::domain::units::Millis;
 use crate::domain::weights::Performance;
-use crate::store::weights::UNSCORED;
+use crate::store::weights::{UNSCORED, digest};
 use crate::store::{
     AverageScores, ForgetRecords, PerformanceOrder, PerformancePage, PerformanceRow, PutRecords,
     PutRun, RegistrationRow, StoreResult, WeightRunRow,
@@ -61,7 +61,7 @@ pub(super) async fn changed<'a>(
         .into_tuple::<(uuid::Uuid, String)>();
     let stand: BTreeMap<_, _> = stand.all(db).await?.into_iter().collect();
     let last: BTreeMap<_, _> = put.records.iter().map(|of| (of.registration.0, of)).collect();
-    let last = last.into_values().map(|record| (record, record.digest()));
+    let last = last.into_values().map(|of| (of, digest(of, &put.chain_of(of))));
     Ok(last.filter(|(of, digest)| stand.get(&of.registration.0) != Some(digest)).collect())
 }
 
@@ -102,8 +102,8 @@ use e::miner_performance_stats::Column as Stats;
 
 const KEY: [Stats; 3] = [Stats::RegistrationId, Stats::PeriodType, Stats::PeriodStart];
 
-/// What is computed here; what the chain tells stays as it is.
-const WRITTEN: [Stats; 21] = [
+/// All but the key.
+const WRITTEN: [Stats; 28] = [
     Stats::PeriodEnd,
     Stats::MinerUid,
     Stats::MinerHotkey,
@@ -125,6 +125,13 @@ const WRITTEN: [Stats; 21] = [
     Stats::PolicyHash,
     Stats::Digest,
     Stats::ComputedAt,
+    Stats::SubmittedWeight,
+    Stats::ValidatorHotkey,
+    Stats::WeightSubmissionBlock,
+    Stats::Incentive,
+    Stats::ConsensusRank,
+    Stats::ConsensusBlock,
+    Stats::Submissions,
 ];
 
 /// A run by its id, or the newest one.

@@ -28,12 +28,15 @@ pub(super) fn run(row: e::weight_run::Model) -> StoreResult<WeightRunRow> {
     })
 }
 
-/// A record as it is written; what the chain tells is nothing yet.
+/// A record as it is written.
 pub(super) fn active(
     put: &PutRecords,
     of: &Performance,
     digest: String,
 ) -> e::miner_performance_stats::ActiveModel {
+    let chain = put.chain_of(of);
+    let told = !chain.submissions.is_empty();
+    let submissions = told.then(|| serde_json::json!(chain.submissions));
     e::miner_performance_stats::ActiveModel {
         registration_id: Set(of.registration.0),
         period_type: Set(put.period.as_str().to_owned()),
@@ -59,12 +62,13 @@ pub(super) fn active(
         policy_hash: Set(put.policy_hash.clone()),
         digest: Set(digest),
         computed_at: Set(put.now.0),
-        submitted_weight: Set(None),
-        validator_hotkey: Set(None),
-        weight_submission_block: Set(None),
-        incentive: Set(None),
-        consensus_rank: Set(None),
-        consensus_block: Set(None),
+        submitted_weight: Set(chain.submitted_weight),
+        validator_hotkey: Set(chain.validator_hotkey.map(|hotkey| hotkey.to_string())),
+        weight_submission_block: Set(chain.weight_submission_block),
+        incentive: Set(chain.incentive),
+        consensus_rank: Set(chain.consensus_rank),
+        consensus_block: Set(chain.consensus_block),
+        submissions: Set(submissions),
     }
 }
 
@@ -131,6 +135,8 @@ pub(super) fn stats(
         trend: row.trend,
         kinds: kinds.into_iter().map(kind).collect(),
     };
+    let submissions = row.submissions.map(serde_json::from_value).transpose();
+    let submissions = submissions.map_err(|error| damaged("submissions", error))?;
     let validator = row.validator_hotkey.map(|key| text("validator_hotkey", &key));
     Ok(PerformanceRow {
         period: text("period_type", &row.period_type)?,
@@ -146,6 +152,7 @@ pub(super) fn stats(
             incentive: row.incentive,
             consensus_rank: row.consensus_rank,
             consensus_block: row.consensus_block,
+            submissions: submissions.unwrap_or_default(),
         },
     })
 }

@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::outbox::Known;
 use super::{
-    audit, chain, end, enqueue, evaluate, files, history, lease, ledger, nonce, records, register,
-    respond, submission, voices, webhook, weights, widen,
+    audit, chain, end, enqueue, evaluate, files, forget_miners, history, lease, ledger, nonce,
+    records, register, respond, submission, voices, webhook, weights, widen,
 };
 use crate::domain::audit::Entry;
 use crate::domain::ids::{DeliveryId, MinerUid, TaskId, ValidatorId, WebhookId};
@@ -202,6 +202,7 @@ jobs! {
     runs: PutRun(PutRun) -> (), |_: &PutRun| Key::All;
     performances: PutRecords(PutRecords) -> u64, |_: &PutRecords| Key::All;
     forgotten: ForgetRecords(ForgetRecords) -> u64, |_: &ForgetRecords| Key::All;
+    emptied: ForgetMiners(ForgetMiners) -> MinersForgotten, |_: &ForgetMiners| Key::All;
 }
 
 /// The same news may wait behind itself; others go out together.
@@ -417,6 +418,7 @@ async fn apply(
     weights::put_runs(tx, &mut batch.runs).await?;
     weights::put_records(tx, &mut batch.performances).await?;
     weights::forget(tx, &mut batch.forgotten).await?;
+    forget_miners::run(tx, &mut batch.emptied).await?;
     Ok(outbox.rows)
 }
 

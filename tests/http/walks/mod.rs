@@ -3,6 +3,7 @@
 mod adaptive;
 mod cancel;
 mod chain;
+mod credit;
 mod evaluation;
 mod fairness;
 mod files;

@@ -19,7 +19,7 @@ pub(super) fn over(app: &TestApp) {
     app.advance(rest + 61_000);
 }
 
-async fn get(app: &TestApp, target: &str) -> Value {
+pub(super) async fn get(app: &TestApp, target: &str) -> Value {
     app.as_client(Call::get(target.to_owned())).await.ok()
 }
 
@@ -140,7 +140,7 @@ async fn one_weight_is_explained_for_programs_and_for_people() {
     app.finish().await;
 }
 
-async fn records(app: &TestApp, query: &str) -> Vec<Value> {
+pub(super) async fn records(app: &TestApp, query: &str) -> Vec<Value> {
     let told = get(app, &format!("/api/v1/performance-stats{query}")).await;
     told["records"].as_array().unwrap().clone()
 }
@@ -348,7 +348,7 @@ async fn weights_that_cannot_be_written_are_counted_and_made_later() {
 }
 
 /// A look at the subnet: the validators, and a hotkey at each of the uids from 0 on.
-fn look(block: i64, last_step: i64, hotkeys: &[String]) -> Value {
+pub(super) fn look(block: i64, last_step: i64, hotkeys: &[String]) -> Value {
     let row = |uid: usize, hotkey: String, incentive: f64| {
         json!({
             "uid": uid, "hotkey": hotkey, "stake": 100, "validator_permit": uid >= 200,
@@ -363,7 +363,7 @@ fn look(block: i64, last_step: i64, hotkeys: &[String]) -> Value {
     })
 }
 
-async fn believed(app: &TestApp, look: &Value) {
+pub(super) async fn believed(app: &TestApp, look: &Value) {
     for n in 0..2 {
         let call = Call::post("/api/v1/chain/metagraph").json(look);
         app.send(validator(n).who(), call).await.ok();

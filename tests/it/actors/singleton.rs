@@ -35,6 +35,10 @@ macro_rules! delegate {
                 self.0.deliveries_written()
             }
 
+            fn chain_written(&self) -> u64 {
+                self.0.chain_written()
+            }
+
             async fn close(&self) {
                 self.0.close().await;
             }
@@ -90,6 +94,9 @@ delegate! {
     put_run(command: PutRun) -> ();
     put_records(command: PutRecords) -> u64;
     forget_records(command: ForgetRecords) -> u64;
+    forget_miners(command: ForgetMiners) -> MinersForgotten;
+    metagraph_before(netuid: u16, at: Millis) -> Option<SnapshotRow>;
+    submissions_before(netuid: u16, at: Millis) -> Vec<SubmissionRow>;
     weight_run(id: Option<RunId>) -> Option<WeightRunRow>;
     performances(page: PerformancePage) -> Vec<PerformanceRow>;
     newest_periods() -> Vec<(Period, Millis)>;

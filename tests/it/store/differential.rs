@@ -104,6 +104,7 @@ async fn random_commands_hit_what_is_interesting() {
         "state: Reorged",
         "Ok(Old)",
         "Ok([Entry {",
+        "MinersForgotten { miners: 1",
     ] {
         assert!(answers.contains(expected), "no answer has `{expected}`");
     }

@@ -19,6 +19,8 @@ on_every_store!(
     a_replayed_word_has_no_effect,
     a_snapshot_tells_what_became_of_submissions,
     an_older_snapshot_changes_nothing,
+    how_submissions_stood_at_a_moment_is_known_later,
+    submissions_end_with_the_snapshots_that_could_tell_of_them,
 );
 
 fn vector(weights: &[u16]) -> Option<Vec<(MinerUid, u16)>> {
@@ -223,4 +225,75 @@ async fn an_older_snapshot_changes_nothing(store: &dyn Store) {
     assert!(matches!(replayed, Err(StoreError::Replayed)), "{replayed:?}");
     // What is older than a month of blocks is forgotten.
     store.adopt(look(800 + 216_001, 50, 100)).await.unwrap();
+}
+
+async fn how_submissions_stood_at_a_moment_is_known_later(store: &dyn Store) {
+    let told = |secs, word| async move {
+        taken(store, PutSubmission { now: at(secs), ..word }).await;
+    };
+    let of_two = |block, state| PutSubmission { validator: hotkey("two"), ..word(block, state) };
+    let plain = |block| PutSubmission { mode: Some(Mode::Plain), ..word(block, Told::Sent) };
+    told(1, plain(100)).await;
+    told(2, word(200, Told::Calculated)).await;
+    told(3, word(200, Told::Sent)).await;
+    told(4, of_two(150, Told::Sent)).await;
+    told(5, word(200, Told::Revealed(560))).await;
+    told(6, of_two(160, Told::Sent)).await;
+    told(7, of_two(160, Told::Failed("ExpiredWeightCommit".to_owned()))).await;
+    told(8, PutSubmission { netuid: 6, ..plain(900) }).await;
+    // Believed at 9: what `one` set in the clear at block 100 was counted at 460.
+    store.adopt(look(700, 460, 600)).await.unwrap();
+    let stood = |secs| async move {
+        let rows = store.submissions_before(5, at(secs)).await.unwrap();
+        let of = |row: &SubmissionRow| {
+            let who = row.of.validator.as_str().to_owned();
+            (who, row.of.block, row.of.state, row.of.revealed_block, row.of.settled.is_some())
+        };
+        rows.iter().map(of).collect::<Vec<_>>()
+    };
+    let (one, two) = ("one".to_owned(), "two".to_owned());
+    let submitted = (one.clone(), 100, State::Submitted, None, false);
+    let committed = (one.clone(), 200, State::Committed, None, false);
+    let revealed = (one.clone(), 200, State::Revealed, Some(560), false);
+    let settled = (one, 100, State::Settled, None, true);
+    let first = (two.clone(), 150, State::Committed, None, false);
+    let second = (two, 160, State::Committed, None, false);
+    assert_eq!(stood(1).await, []);
+    assert_eq!(stood(2).await, std::slice::from_ref(&submitted));
+    assert_eq!(stood(3).await, [submitted], "what is not sent is not there");
+    assert_eq!(stood(4).await, std::slice::from_ref(&committed), "the newest one of a validator");
+    assert_eq!(stood(5).await, [first.clone(), committed.clone()]);
+    assert_eq!(stood(6).await, [first.clone(), revealed.clone()]);
+    assert_eq!(stood(7).await, [second, revealed.clone()], "it had not failed yet");
+    assert_eq!(stood(9).await, [first.clone(), revealed.clone()], "it was not believed yet");
+    assert_eq!(stood(10).await, [settled, first, revealed], "and the newest one that counted");
+    assert_eq!(store.metagraph_before(5, at(9)).await.unwrap(), None);
+    let believed = store.metagraph_before(5, at(10)).await.unwrap();
+    assert_eq!(believed, Some(look(700, 460, 600).row));
+    let mut newer = look(750, 460, 600);
+    newer.row.adopted_at = at(20);
+    store.adopt(newer.clone()).await.unwrap();
+    assert_eq!(store.metagraph_before(5, at(20)).await.unwrap(), believed);
+    assert_eq!(store.metagraph_before(5, at(21)).await.unwrap(), Some(newer.row));
+    assert_eq!(store.metagraph_before(6, at(21)).await.unwrap(), None);
+    // What changes nothing is no news.
+    let news = store.chain_written();
+    taken(store, word(200, Told::Revealed(560))).await;
+    store.adopt(look(700, 460, 600)).await.unwrap();
+    assert_eq!(store.chain_written(), news);
+    taken(store, word(300, Told::Calculated)).await;
+    store.adopt(look(800, 460, 600)).await.unwrap();
+    assert_eq!(store.chain_written(), news + 2);
+}
+
+async fn submissions_end_with_the_snapshots_that_could_tell_of_them(store: &dyn Store) {
+    let elsewhere = PutSubmission { netuid: 6, ..word(100, Told::Sent) };
+    for word in [word(100, Told::Sent), word(101, Told::Sent), elsewhere] {
+        taken(store, word).await;
+    }
+    store.adopt(look(101 + 216_000, 50, 0)).await.unwrap();
+    let left: Vec<_> = all(store).await.iter().map(|row| row.of.block).collect();
+    assert_eq!(left, [101]);
+    let page = SubmissionPage { netuid: 6, validator: None, before: None, limit: 9 };
+    assert_eq!(store.submissions(page).await.unwrap().len(), 1, "of another subnet");
 }

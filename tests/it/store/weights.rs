@@ -1,6 +1,9 @@
 //! Calculations of weights and the records of miners: written twice they change nothing, and lists go
 //! on where they were.
 
+use std::collections::BTreeMap;
+
+use pithead::domain::chain::{ChainFigures, SetWeight, State};
 use pithead::domain::ids::{MinerUid, RunId};
 use pithead::domain::period::Period;
 use pithead::domain::units::{DAY, Millis};
@@ -15,6 +18,8 @@ on_every_store!(
     the_newest_run_is_found_and_one_by_its_id,
     a_record_written_twice_changes_nothing,
     a_record_that_changed_is_replaced_with_its_kinds,
+    what_the_chain_made_of_a_weight_is_part_of_its_record,
+    what_closed_registrations_left_is_forgotten_and_their_rows_stay,
     pages_go_on_where_they_were_in_every_order,
     records_are_found_by_miner_kind_and_time,
     what_is_old_is_forgotten_and_the_newest_run_is_not,
@@ -73,11 +78,39 @@ pub(super) fn performance(n: u128, hundredths: i64, kinds: &[&str]) -> Performan
     }
 }
 
+/// What the chain made of a weight, with its incentive or not yet.
+pub(super) fn figures(is_paid: bool) -> ChainFigures {
+    let state = if is_paid { State::Settled } else { State::Committed };
+    let set = SetWeight {
+        validator_hotkey: hotkey("one"),
+        block: 100,
+        state,
+        submitted_weight: 1.0 / 3.0,
+    };
+    ChainFigures {
+        submitted_weight: Some(set.submitted_weight),
+        validator_hotkey: Some(set.validator_hotkey.clone()),
+        weight_submission_block: Some(set.block),
+        incentive: is_paid.then_some(0.1),
+        consensus_rank: is_paid.then_some(2),
+        consensus_block: is_paid.then_some(460),
+        submissions: vec![set],
+    }
+}
+
 /// The records of a day.
 pub(super) fn records_of(day: i64, records: Vec<Performance>) -> PutRecords {
     let (start, end) = (Millis(day * DAY), Millis((day + 1) * DAY));
     let policy_hash = "ab".repeat(32);
-    PutRecords { period: Period::Daily, start, end, policy_hash, now: at(50), records }
+    PutRecords {
+        period: Period::Daily,
+        start,
+        end,
+        policy_hash,
+        now: at(50),
+        records,
+        chain: BTreeMap::new(),
+    }
 }
 
 fn put(start_day: i64, records: &[(u128, i64, &[&str])]) -> PutRecords {
@@ -213,4 +246,66 @@ async fn what_is_old_is_forgotten_and_the_newest_run_is_not(store: &dyn Store) {
     assert_eq!(store.forget_records(forget(Millis(99 * DAY))).await.unwrap(), 4);
     assert_eq!(store.weight_run(None).await.unwrap().map(|run| run.made_at), Some(Millis(3 * DAY)));
     assert_eq!(store.forget_records(forget(Millis(99 * DAY))).await.unwrap(), 0);
+}
+
+async fn what_the_chain_made_of_a_weight_is_part_of_its_record(store: &dyn Store) {
+    let bare = put(3, &[(1, 60, &["tts"]), (2, 40, &["tts"])]);
+    assert_eq!(store.put_records(bare.clone()).await.unwrap(), 2);
+    let with = |is_paid| {
+        let chain = [(registration_id(1), figures(is_paid))].into();
+        PutRecords { now: at(60), chain, ..bare.clone() }
+    };
+    assert_eq!(store.put_records(with(false)).await.unwrap(), 1, "only that one is news");
+    assert_eq!(store.put_records(with(false)).await.unwrap(), 0);
+    assert_eq!(store.put_records(with(true)).await.unwrap(), 1);
+    let rows = store.performances(page(PerformanceOrder::Uid)).await.unwrap();
+    assert_eq!((&rows[0].chain, rows[0].computed_at), (&figures(true), at(60)));
+    assert_eq!((&rows[1].chain, rows[1].computed_at), (&ChainFigures::default(), at(50)));
+    assert_eq!(store.put_records(bare).await.unwrap(), 1, "what the chain forgot is taken back");
+    let rows = store.performances(page(PerformanceOrder::Uid)).await.unwrap();
+    assert_eq!(rows[0].chain, ChainFigures::default());
+}
+
+async fn what_closed_registrations_left_is_forgotten_and_their_rows_stay(store: &dyn Store) {
+    // Of uid 1: the first owner closes at 10, the second one at 20, the third one is there.
+    for (n, secs) in [(1, 1), (2, 10), (3, 20)] {
+        let (uid, hotkey) = (MinerUid(1), hotkey(&format!("owner{n}")));
+        let opened = Register { uid, hotkey, now: at(secs), ..register(n, 1) };
+        store.register(opened).await.unwrap();
+        let work = WorkDay {
+            registration: registration_id(n),
+            kind: "tts".to_owned(),
+            day: 1,
+            attempted: 1,
+            completed: 1,
+        };
+        let row = KindRecordRow {
+            registration: registration_id(n),
+            kind: "tts".to_owned(),
+            body: serde_json::json!({}),
+            updated_at: at(secs),
+        };
+        let rows = PutKindRecords { rows: vec![row], work: vec![work] };
+        store.put_kind_records(rows).await.unwrap();
+    }
+    store
+        .put_records(put(3, &[(1, 60, &["tts", "soil"]), (2, 40, &[]), (3, 40, &[])]))
+        .await
+        .unwrap();
+    let forget = |secs, miners_max| {
+        store.forget_miners(ForgetMiners { closed_before: at(secs), miners_max })
+    };
+    assert_eq!(forget(10, 9).await.unwrap(), MinersForgotten::default(), "not before it closed");
+    let first = MinersForgotten { miners: 1, rows: 5 };
+    assert_eq!(forget(99, 1).await.unwrap(), first, "who closed first goes first");
+    let uids = store.performances(page(PerformanceOrder::Uid)).await.unwrap();
+    let left: Vec<_> = uids.iter().map(|row| row.record.registration).collect();
+    assert_eq!(left, [registration_id(2), registration_id(3)]);
+    assert_eq!(forget(99, 9).await.unwrap(), MinersForgotten { miners: 1, rows: 3 });
+    assert_eq!(forget(99, 9).await.unwrap(), MinersForgotten::default());
+    let work: Vec<_> = store.work(0, 99).await.unwrap().iter().map(|of| of.registration).collect();
+    assert_eq!(work, [registration_id(3)]);
+    assert_eq!(listed(store, page(PerformanceOrder::Uid)).await, [(3, 3)]);
+    let kept = store.registration(registration_id(1)).await.unwrap().unwrap();
+    assert_eq!(kept.closed_at, Some(at(10)));
 }

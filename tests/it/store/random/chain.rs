@@ -8,11 +8,15 @@ use pithead::store::*;
 use serde_json::json;
 
 use super::{World, told};
-use crate::store::make::hotkey;
+use crate::store::make::{at, hotkey};
 
 /// What is known of the chain, as text.
 pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
     let mut text = vec![told(store.metagraph(5).await)];
+    for secs in [0, 20, 60, 1_000] {
+        text.push(told(store.metagraph_before(5, at(secs)).await));
+        text.push(told(store.submissions_before(5, at(secs)).await));
+    }
     for (validator, before) in [(None, None), (Some(hotkey("one")), Some((4, hotkey("one"))))] {
         let page = SubmissionPage { netuid: 5, validator, before, limit: 4 };
         text.push(told(store.submissions(page).await));

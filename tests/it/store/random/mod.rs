@@ -112,6 +112,7 @@ commands!(
     put_run(PutRun),
     put_records(PutRecords),
     forget_records(ForgetRecords),
+    forget_miners(ForgetMiners),
 );
 
 fn told<T: std::fmt::Debug>(answer: StoreResult<T>) -> String {

@@ -2,20 +2,25 @@
 
 use pithead::domain::period::Period;
 use pithead::domain::units::{DAY, Millis};
+use pithead::domain::weights::Performance;
 use pithead::store::*;
 
 use super::super::make::*;
-use super::super::weights::{performance, records_of, weight_run};
+use super::super::weights::{figures, performance, records_of, weight_run};
 use super::Command;
 use super::world::World;
 
 impl World {
     pub(super) fn weighing(&mut self) -> Command {
         let day = i64::from(self.dice.small(4));
-        match self.dice.below(9) {
+        match self.dice.below(10) {
             0..2 => Command::PutRun(weight_run(self.dice.below(6).into(), self.now())),
             2 => Command::ForgetRecords(ForgetRecords {
                 before: if self.dice.one_in(2) { Millis(day * DAY) } else { self.now() },
+            }),
+            3 => Command::ForgetMiners(ForgetMiners {
+                closed_before: self.now(),
+                miners_max: 1 + self.dice.below(2),
             }),
             _ => {
                 let records = (0..self.dice.small(5)).map(|_| {
@@ -27,8 +32,14 @@ impl World {
                     let weight = i64::from(self.dice.small(3)) * 50;
                     performance(self.dice.below(4).into(), weight, kinds)
                 });
-                let records = records.collect();
-                Command::PutRecords(PutRecords { now: self.now(), ..records_of(day, records) })
+                let records: Vec<_> = records.collect();
+                let chain = records.iter().filter_map(|of: &Performance| {
+                    let told = self.dice.one_in(2).then(|| figures(self.dice.below(3) == 0))?;
+                    Some((of.registration, told))
+                });
+                let chain = chain.collect();
+                let now = self.now();
+                Command::PutRecords(PutRecords { now, chain, ..records_of(day, records) })
             }
         }
     }
