@@ -42,7 +42,7 @@ impl OnChain {
             let validator = row.of.validator.clone();
             let speaks = match row.of.state {
                 State::Failed | State::Reorged => false,
-                State::Settled => counted.insert(validator.clone()),
+                State::Settled => counted.insert(validator),
                 _ => seen.insert(validator.clone()) && !counted.contains(&validator),
             };
             speaks && row.vector().weight(uid).is_some()

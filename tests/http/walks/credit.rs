@@ -101,10 +101,8 @@ async fn an_incentive_is_credited_once_the_vector_is_opened_and_counted() {
     says(&app, &json!({ "block": 1_460, "state": "submitted", "uids": [0], "weights": [1] })).await;
     believed(&app, &look(1_500, 1_437, &renamed)).await;
     let told = get(&app, "/api/v1/weights/current").await;
-    assert_eq!(
-        (&told["weights"][0]["hotkey"], &told["warnings"]),
-        (&json!(renamed[0]), &json!([]))
-    );
+    assert_eq!(told["weights"][0]["hotkey"], renamed[0]);
+    assert!(!told["warnings"].to_string().contains("left out"), "{told}");
     let walk = get(&app, "/api/v1/weights/0/explain").await;
     let states = ["submitted", "settled"].map(Value::from);
     let shown = walk["submissions"].as_array().unwrap().iter().map(|word| word["state"].clone());
