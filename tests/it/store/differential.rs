@@ -8,7 +8,7 @@ use pithead::store::sql::SqlStore;
 use super::random::{reads, sequence};
 use super::{assert_invariants, dump, postgres, sqlite};
 
-const COMMANDS: usize = 375;
+const COMMANDS: usize = 425;
 
 async fn compare(store: &SqlStore, seed: u64) {
     let model = ModelStore::default();
