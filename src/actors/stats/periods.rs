@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::runs::{Work, blocking, buckets, given, known, owners, unusable};
+use super::runs::{Work, buckets, given, known, owners, unusable};
 use crate::domain::chain::{Weighed, credit};
 use crate::domain::limits::RECORDS_LATE_HOURS;
 use crate::domain::period::{Period, begin_of, day_of};
@@ -155,25 +155,20 @@ async fn put(work: &mut Work, span: &Span, before: AverageScores) -> StoreResult
     let submissions = work.deps.store.submissions_before(config.netuid, at).await?;
     let (name, kinds) = (config.weights.policy, config.weighted_kinds());
     let detailed = config.weights.enable_detailed_pathways;
-    let records = blocking(move || {
-        let policy = name.policy();
-        let standings = standings(&policy, &kinds, &buckets(scores), &given(tasks));
-        let (kinds, standings, owners) = (&kinds, &standings, &owners);
-        let input =
-            PeriodInput { policy: &policy, kinds, standings, owners, before: &before, detailed };
-        let records = performances(&input).map_err(unusable)?;
-        let miners: Vec<_> = known.into_iter().map(weighed).collect();
-        let vectors: Vec<_> = submissions.iter().map(SubmissionRow::vector).collect();
-        let snapshot = snapshot.as_ref().map(|row| &*row.snapshot);
-        Ok((records, credit(&vectors, snapshot, &miners)))
-    });
-    let (records, chain) = records.await?;
+    let policy = name.policy();
+    let standings = standings(&policy, &kinds, &buckets(scores), &given(tasks));
+    let (kinds, standings, owners, before) = (&kinds, &standings, &owners, &before);
+    let input = PeriodInput { policy: &policy, kinds, standings, owners, before, detailed };
+    let records = performances(&input).map_err(unusable)?;
+    let miners: Vec<_> = known.into_iter().map(weighed).collect();
+    let vectors: Vec<_> = submissions.iter().map(SubmissionRow::vector).collect();
+    let chain = credit(&vectors, snapshot.as_ref().map(|row| &*row.snapshot), &miners);
     let (_, end) = span.period.days(begin_of(span.first));
     let put = PutRecords {
         period: span.period,
         start: begin_of(span.first),
         end: begin_of(end),
-        policy_hash: name.policy().hash(),
+        policy_hash: policy.hash(),
         now,
         records,
         chain,

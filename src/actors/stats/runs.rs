@@ -1,6 +1,7 @@
 //! The weights of each full hour, once its scores are summed: one calculation of the rolling window,
-//! and the records of the periods. Read by the readers, computed on a thread of its own, written in a
-//! few transactions; never in the path of a task. Where nothing changed, nothing is written.
+//! and the records of the periods. Read and computed on a thread of its own, behind everything else,
+//! written in a few transactions; never in the path of a task. Where nothing changed, nothing is
+//! written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,10 +17,14 @@ use crate::domain::period::{day_of, hour_of};
 use crate::domain::units::{HOUR, Millis};
 use crate::domain::watch::{Calculation, GAP_HOURS, Gap, gaps};
 use crate::domain::weights::{Bucket, Given, Owner, Owners, Run, standings};
+use crate::outside::background;
 use crate::store::{
     ForgetRecords, PutRun, RegistrationRow, ScoreBucket, ScoreHours, StoreError, StoreResult,
     WeightRunRow, WorkSum,
 };
+
+/// The thread that makes them.
+const THREAD: &str = "pithead-weights";
 
 /// How far the weights are.
 #[derive(Debug, Default)]
@@ -78,13 +83,17 @@ impl Stats {
         let forget = self.runs.forgot != day_of(now);
         let told = self.deps.store.chain_written();
         let mut work = Work::new(&self.deps, to, made);
-        let run = async move {
+        let run = background(THREAD, move || async move {
             let began = Instant::now();
             let outcome = work.run(forget).await;
             (outcome, work, began.elapsed())
-        };
-        ctx.spawn(run.into_actor(self).map(move |(outcome, work, took), act, _| {
+        });
+        ctx.spawn(run.into_actor(self).map(move |done, act, _| {
             act.runs.running = false;
+            let Some((outcome, work, took)) = done else {
+                act.not_made(to, &StoreError::Corrupt("making the weights panicked".to_owned()));
+                return;
+            };
             act.runs.made = work.made;
             metrics::histogram!(crate::telemetry::WEIGHTS_RUN_SECONDS).record(took);
             match outcome {
@@ -117,12 +126,16 @@ impl Stats {
         (self.runs.running, self.runs.told_at) = (true, now);
         let made = std::mem::take(&mut self.runs.made);
         let mut work = Work::new(&self.deps, done, made);
-        let again = async move {
+        let again = background(THREAD, move || async move {
             let outcome = periods::again(&mut work).await;
             (outcome, work)
-        };
-        ctx.spawn(again.into_actor(self).map(move |(outcome, work), act, _| {
+        });
+        ctx.spawn(again.into_actor(self).map(move |made, act, _| {
             act.runs.running = false;
+            let Some((outcome, work)) = made else {
+                act.not_made(done, &StoreError::Corrupt("making records panicked".to_owned()));
+                return;
+            };
             act.runs.made = work.made;
             match outcome {
                 Ok(()) => act.runs.told = told,
@@ -213,17 +226,12 @@ impl Work {
         let work = store.work(from.div_euclid(24), (self.to - 1).div_euclid(24) + 1).await?;
         let owners = owners(&known(&self.deps, &scores, &work).await?);
         let (name, kinds) = (config.weights.policy, config.weighted_kinds());
-        let to = self.to;
-        let made = blocking(move || {
-            let silent = gaps(scores.iter().map(|row| (row.voice, row.hour)), to);
-            scores.retain(|row| row.hour >= from);
-            let standings = standings(&name.policy(), &kinds, &buckets(scores), &given(work));
-            let run = Run::of(name, &kinds, &standings, &owners).map_err(unusable)?;
-            let body = serde_json::to_vec(&run).map_err(unusable)?;
-            Ok((run.calculation.policy_hash, run.miners.is_empty(), body, silent))
-        });
-        let (policy_hash, empty, body, silent) = made.await?;
-        self.silent = silent;
+        self.silent = gaps(scores.iter().map(|row| (row.voice, row.hour)), self.to);
+        scores.retain(|row| row.hour >= from);
+        let standings = standings(&name.policy(), &kinds, &buckets(scores), &given(work));
+        let run = Run::of(name, &kinds, &standings, &owners).map_err(unusable)?;
+        let body = serde_json::to_vec(&run).map_err(unusable)?;
+        let (policy_hash, empty) = (run.calculation.policy_hash, run.miners.is_empty());
         let last = self.deps.store.weight_run(None).await?;
         if last.as_ref().map_or(empty, |last| last.body == body) {
             return Ok(());
@@ -295,15 +303,6 @@ pub(super) fn given(rows: Vec<WorkSum>) -> Vec<Given> {
         completed: row.completed,
     };
     rows.into_iter().map(given).collect()
-}
-
-/// Computes on a thread of its own: the actors' one goes on meanwhile.
-pub(super) async fn blocking<T: Send + 'static>(
-    compute: impl FnOnce() -> StoreResult<T> + Send + 'static,
-) -> StoreResult<T> {
-    tokio::task::spawn_blocking(compute)
-        .await
-        .unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
 }
 
 /// Rows that no weights can be made of.
