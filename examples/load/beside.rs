@@ -45,6 +45,12 @@ async fn fill(server: &Child, args: &Args) -> Result<i64, Box<dyn Error>> {
         kinds.join(" UNION ALL ")
     );
     rows.execute(&fill).await?;
+    rows.execute(
+        "INSERT INTO score_day (registration_id, kind, day, scored, score_sum) \
+         SELECT registration_id, kind, hour / 24, SUM(scored), SUM(score_sum) FROM score_hour \
+         GROUP BY registration_id, kind, hour / 24",
+    )
+    .await?;
     rows.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;
     let count = rows.number("SELECT COUNT(*) FROM score_hour").await?;
     rows.close().await?;

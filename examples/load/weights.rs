@@ -10,7 +10,7 @@ use pithead::domain::chain::{ChainFigures, SetWeight, State};
 use pithead::domain::ids::{Hotkey, MinerUid, RegistrationId};
 use pithead::domain::period::{Period, begin_of};
 use pithead::domain::weights::{
-    Bucket, Owner, Owners, Performance, PeriodInput, PolicyName, WeightedKind, performances,
+    Bucket, Grain, Owner, Owners, Performance, PeriodInput, PolicyName, WeightedKind, performances,
     standings,
 };
 use pithead::store::sql::{Location, SqlStore};
@@ -69,7 +69,7 @@ fn computed(miners: u16, buckets: &[Bucket]) -> Result<(Vec<Performance>, f64), 
     let (mut made, mut took) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let began = Instant::now();
-        let standings = standings(&policy, &kinds, buckets, &[]);
+        let standings = standings(&policy, &kinds, Grain::Day, buckets, &[]);
         let (policy, kinds, owners, before) = (&policy, &kinds, &owners, &BTreeMap::new());
         let standings = &standings;
         let input = PeriodInput { policy, kinds, standings, owners, before, detailed: true };

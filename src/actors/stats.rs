@@ -5,6 +5,7 @@
 mod fold;
 mod periods;
 mod runs;
+mod sums;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Config, ConfigError, invalid};
 use crate::domain::limits::{NAME_CHARS_MAX, WEIGHT_KINDS_MAX};
 use crate::domain::units::{HOUR, ONE};
-use crate::domain::weights::{PolicyName, WeightedKind};
+use crate::domain::weights::{Averaging, Policy, PolicyName, WeightedKind};
 
 /// What weights are made of.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ use crate::domain::weights::{PolicyName, WeightedKind};
 pub struct WeightsConfig {
     /// Figures that weights are computed with.
     pub policy: PolicyName,
+    /// How the scores of a window become one task value.
+    pub averaging: Averaging,
     /// Days of scores that the current weights are made of.
     pub window_days: u32,
     /// Days that pushed scores, sums by hour, calculations and records stay.
@@ -55,6 +57,12 @@ fn whole() -> i64 {
 }
 
 impl WeightsConfig {
+    /// Every figure that weights are computed with.
+    #[must_use]
+    pub fn figures(&self) -> Policy {
+        Policy { averaging: self.averaging, ..self.policy.policy() }
+    }
+
     /// How many hours of sums stay.
     #[must_use]
     pub fn retention_hours(&self) -> i64 {

@@ -121,3 +121,12 @@ pub struct WorkDay {
     /// Those of them that it answered.
     pub completed: i64,
 }
+
+/// An hour in which a voice scored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ScoredHour {
+    /// Who; `None` for this server.
+    pub voice: Option<ValidatorId>,
+    /// Hours since the Unix epoch.
+    pub hour: i64,
+}

@@ -236,9 +236,11 @@ pub trait Store: Send + Sync + 'static {
     async fn hour_of_scores(&self, hours: ScoreHours) -> StoreResult<Option<PutHour>>;
     /// Scores by hour, ordered by miner, kind, voice and hour.
     async fn score_hours(&self, hours: ScoreHours) -> StoreResult<Vec<ScoreBucket>>;
-    /// Scores of all days before this one, ordered by miner, kind, voice and day. Days since the Unix
-    /// epoch, in UTC.
-    async fn score_days(&self, to_day: i64) -> StoreResult<Vec<ScoreBucket>>;
+    /// In which of these hours each voice scored, in any order.
+    async fn scored_hours(&self, hours: ScoreHours) -> StoreResult<Vec<ScoredHour>>;
+    /// Scores of the days from one to another, without the latter, ordered by miner, kind, voice and
+    /// day. Days since the Unix epoch, in UTC.
+    async fn score_days(&self, from_day: i64, to_day: i64) -> StoreResult<Vec<ScoreBucket>>;
     /// Work of the days from one to another, without the latter, ordered by miner and kind. Days
     /// since the Unix epoch, in UTC.
     async fn work(&self, from_day: i64, to_day: i64) -> StoreResult<Vec<WorkSum>>;

@@ -11,10 +11,8 @@ use crate::domain::chain::{Weighed, credit};
 use crate::domain::limits::RECORDS_LATE_HOURS;
 use crate::domain::period::{Period, begin_of, day_of};
 use crate::domain::units::{HOUR, Millis};
-use crate::domain::weights::{PeriodInput, performances, standings};
-use crate::store::{
-    AverageScores, PutRecords, RegistrationRow, ScoreBucket, ScoreHours, StoreResult, SubmissionRow,
-};
+use crate::domain::weights::{Grain, PeriodInput, performances, standings};
+use crate::store::{AverageScores, PutRecords, RegistrationRow, StoreResult, SubmissionRow};
 
 /// By type, the first day of the oldest period that may still change; nothing before the first look.
 pub(super) type Made = BTreeMap<Period, i64>;
@@ -69,8 +67,10 @@ async fn left(work: &Work) -> StoreResult<Made> {
     let newest = work.deps.store.newest_periods().await?;
     let mut oldest = work.to - work.deps.config.weights.retention_hours();
     if newest.is_empty() {
-        let all = work.deps.store.score_hours(ScoreHours { from: oldest, to: work.to }).await?;
-        oldest = all.iter().map(|row| row.hour).min().unwrap_or(work.to - 1);
+        let (from, to) = (oldest.div_euclid(24), (work.to - 1).div_euclid(24) + 1);
+        let all = work.deps.store.score_days(from, to).await?;
+        let first = all.iter().map(|row| row.hour).min().unwrap_or(work.to - 1);
+        oldest = oldest.max(first);
     }
     let oldest = Millis(oldest * HOUR);
     let mut made: Made = Period::ALL.iter().map(|&of| (of, of.days(oldest).0)).collect();
@@ -116,31 +116,17 @@ async fn all_time(work: &mut Work) -> StoreResult<()> {
     Ok(())
 }
 
-/// The scores of a period, up to the end of the last full hour. Sums by hour are kept for a while
-/// only; of days before that, and of all time, there are the sums by day.
-async fn scores(work: &Work, span: &Span) -> StoreResult<Vec<ScoreBucket>> {
-    let store = &work.deps.store;
-    let kept = work.to - work.deps.config.weights.retention_hours();
-    let split = match span.period {
-        Period::AllTime => span.end,
+async fn put(work: &mut Work, span: &Span, before: AverageScores) -> StoreResult<()> {
+    let grain = match span.period {
+        Period::Daily => Grain::Hour,
+        Period::Weekly | Period::Monthly | Period::AllTime => Grain::Day,
+    };
+    let scores = match span.period {
+        Period::AllTime => work.deps.store.score_days(span.first, span.end).await?,
         Period::Daily | Period::Weekly | Period::Monthly => {
-            span.first.max(kept.div_euclid(24) + 1).min(span.end)
+            work.sums.of(span.first * 24, work.to.min(span.end * 24), grain).await?
         }
     };
-    let mut scores = Vec::new();
-    if split > span.first {
-        let days = store.score_days(split).await?;
-        scores.extend(days.into_iter().filter(|row| row.hour >= span.first * 24));
-    }
-    let hours = ScoreHours { from: split * 24, to: work.to.min(span.end * 24) };
-    if hours.from < hours.to {
-        scores.extend(store.score_hours(hours).await?);
-    }
-    Ok(scores)
-}
-
-async fn put(work: &mut Work, span: &Span, before: AverageScores) -> StoreResult<()> {
-    let scores = scores(work, span).await?;
     let tasks = work.deps.store.work(span.first, span.end).await?;
     if scores.is_empty() && tasks.is_empty() {
         return Ok(());
@@ -153,10 +139,10 @@ async fn put(work: &mut Work, span: &Span, before: AverageScores) -> StoreResult
     let config = &work.deps.config;
     let snapshot = work.deps.store.metagraph_before(config.netuid, at).await?;
     let submissions = work.deps.store.submissions_before(config.netuid, at).await?;
-    let (name, kinds) = (config.weights.policy, config.weighted_kinds());
+    let kinds = config.weighted_kinds();
     let detailed = config.weights.enable_detailed_pathways;
-    let policy = name.policy();
-    let standings = standings(&policy, &kinds, &buckets(scores), &given(tasks));
+    let (policy, scores) = (work.deps.config.weights.figures(), buckets(scores));
+    let standings = standings(&policy, &kinds, grain, &scores, &given(tasks));
     let (kinds, standings, owners, before) = (&kinds, &standings, &owners, &before);
     let input = PeriodInput { policy: &policy, kinds, standings, owners, before, detailed };
     let records = performances(&input).map_err(unusable)?;

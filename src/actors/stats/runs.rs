@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 
+use super::sums::Sums;
 use super::{Stats, SumHours, periods};
 use crate::actors::{Deps, audit};
 use crate::domain::ids::{RegistrationId, RunId};
@@ -16,7 +17,7 @@ use crate::domain::limits::{CREDIT_EVERY_MILLIS, FOLD_AFTER_MILLIS, RUN_AGAIN_MI
 use crate::domain::period::{day_of, hour_of};
 use crate::domain::units::{HOUR, Millis};
 use crate::domain::watch::{Calculation, GAP_HOURS, Gap, gaps};
-use crate::domain::weights::{Bucket, Given, Owner, Owners, Run, standings};
+use crate::domain::weights::{Bucket, Given, Grain, Owner, Owners, Run, standings};
 use crate::outside::background;
 use crate::store::{
     ForgetRecords, PutRun, RegistrationRow, ScoreBucket, ScoreHours, StoreError, StoreResult,
@@ -55,6 +56,8 @@ pub(super) struct Work {
     /// The end of the last full hour, in hours since the epoch.
     pub(super) to: i64,
     pub(super) made: periods::Made,
+    /// What it is made of.
+    pub(super) sums: Sums,
     /// The longest that one of its writes took.
     pub(super) held: Duration,
     /// Who gives no scores any more.
@@ -202,7 +205,8 @@ impl Runs {
 
 impl Work {
     fn new(deps: &Arc<Deps>, to: i64, made: periods::Made) -> Self {
-        Self { deps: deps.clone(), to, made, held: Duration::ZERO, silent: Vec::new() }
+        let sums = Sums::new(deps, to);
+        Self { deps: deps.clone(), to, made, sums, held: Duration::ZERO, silent: Vec::new() }
     }
 
     async fn run(&mut self, forget: bool) -> StoreResult<()> {
@@ -220,16 +224,16 @@ impl Work {
     async fn window(&mut self) -> StoreResult<()> {
         let (store, config) = (&self.deps.store, &self.deps.config);
         let from = self.to - i64::from(config.weights.window_days) * 24;
-        // A window of few days is too short to tell who went silent.
-        let back = from.min(self.to - GAP_HOURS);
-        let mut scores = store.score_hours(ScoreHours { from: back, to: self.to }).await?;
+        let lately = ScoreHours { from: self.to - GAP_HOURS, to: self.to };
+        let lately = store.scored_hours(lately).await?;
+        self.silent = gaps(lately.into_iter().map(|of| (of.voice, of.hour)), self.to);
+        let scores = self.sums.of(from, self.to, Grain::Day).await?;
         let work = store.work(from.div_euclid(24), (self.to - 1).div_euclid(24) + 1).await?;
         let owners = owners(&known(&self.deps, &scores, &work).await?);
         let (name, kinds) = (config.weights.policy, config.weighted_kinds());
-        self.silent = gaps(scores.iter().map(|row| (row.voice, row.hour)), self.to);
-        scores.retain(|row| row.hour >= from);
-        let standings = standings(&name.policy(), &kinds, &buckets(scores), &given(work));
-        let run = Run::of(name, &kinds, &standings, &owners).map_err(unusable)?;
+        let (policy, scores) = (config.weights.figures(), buckets(scores));
+        let standings = standings(&policy, &kinds, Grain::Day, &scores, &given(work));
+        let run = Run::of(name, policy, &kinds, &standings, &owners).map_err(unusable)?;
         let body = serde_json::to_vec(&run).map_err(unusable)?;
         let (policy_hash, empty) = (run.calculation.policy_hash, run.miners.is_empty());
         let last = self.deps.store.weight_run(None).await?;

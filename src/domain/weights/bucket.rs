@@ -67,10 +67,29 @@ pub struct Standing {
     pub completed: i64,
     /// Scores of all voices.
     pub scored: i64,
-    /// The best hour: the median of the voices' means in it.
+    /// The best hour, or day: the median of the voices' means in it.
     pub best: Option<f64>,
     /// The newest hour that has scores.
     pub latest: Option<f64>,
+}
+
+/// The parts of a window of which the best and the latest are told. Sums of whole days do not know
+/// their hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grain {
+    /// Hour by hour.
+    Hour,
+    /// Day by day.
+    Day,
+}
+
+impl Grain {
+    const fn hours(self) -> i64 {
+        match self {
+            Self::Hour => 1,
+            Self::Day => 24,
+        }
+    }
 }
 
 /// Standings by miner and place of the kind.
@@ -85,6 +104,7 @@ type Hours = BTreeMap<Option<ValidatorId>, BTreeMap<i64, (i64, i64)>>;
 pub fn standings(
     policy: &Policy,
     kinds: &[WeightedKind],
+    grain: Grain,
     buckets: &[Bucket],
     given: &[Given],
 ) -> Standings {
@@ -106,14 +126,14 @@ pub fn standings(
         *sum = sum.saturating_add(row.score_sum);
     }
     for (key, voices) in scores {
-        standings.entry(key).or_default().judge(policy, &voices);
+        standings.entry(key).or_default().judge(policy, grain, &voices);
     }
     standings
 }
 
 impl Standing {
-    fn judge(&mut self, policy: &Policy, voices: &Hours) {
-        let mut by_hour: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
+    fn judge(&mut self, policy: &Policy, grain: Grain, voices: &Hours) {
+        let mut parts: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
         for (&validator, hours) in voices {
             let scored =
                 hours.values().fold(0, |all: i64, (scored, _)| all.saturating_add(*scored));
@@ -124,14 +144,19 @@ impl Standing {
             let value = value.clamp(0.0, 1.0);
             self.voices.push(Voice { validator, scored, value });
             self.scored = self.scored.saturating_add(scored);
-            for (&hour, &sums) in hours {
-                by_hour.entry(hour).or_default().push(mean(sums).clamp(0.0, 1.0));
+            let mut own: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+            for (hour, (scored, sum)) in hours {
+                let part = own.entry(hour.div_euclid(grain.hours())).or_default();
+                *part = (part.0.saturating_add(*scored), part.1.saturating_add(*sum));
+            }
+            for (part, sums) in own {
+                parts.entry(part).or_default().push(mean(sums).clamp(0.0, 1.0));
             }
         }
         self.value = median(self.voices.iter().map(|voice| voice.value).collect());
-        let by_hour: Vec<f64> = by_hour.into_values().filter_map(median).collect();
-        self.latest = by_hour.last().copied();
-        self.best = by_hour.into_iter().reduce(f64::max);
+        let parts: Vec<f64> = parts.into_values().filter_map(median).collect();
+        self.latest = parts.last().copied();
+        self.best = parts.into_iter().reduce(f64::max);
     }
 }
 

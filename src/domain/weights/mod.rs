@@ -28,7 +28,7 @@ mod run;
 mod submit;
 mod transform;
 
-pub use bucket::{Bucket, Given, Standing, Standings, Voice, standings};
+pub use bucket::{Bucket, Given, Grain, Standing, Standings, Voice, standings};
 pub use explain::{Explained, Step};
 pub use input::{Miner, TaskValue, WeightedKind};
 pub use offline::{OfflineError, offline};

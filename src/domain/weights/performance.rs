@@ -75,7 +75,7 @@ pub struct KindPerformance {
     pub percentile_rank: Option<f64>,
     /// Place by value, from 1; equals share the best one.
     pub rank: Option<i64>,
-    /// The best hour.
+    /// The best hour of a day, or the best day of a longer period.
     pub best: Option<f64>,
     /// The newest hour with scores.
     pub latest: Option<f64>,

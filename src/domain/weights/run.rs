@@ -80,11 +80,11 @@ impl Run {
     /// [`WeightsError`] when the values cannot be used.
     pub fn of(
         name: PolicyName,
+        policy: Policy,
         kinds: &[WeightedKind],
         standings: &Standings,
         owners: &Owners,
     ) -> Result<Self, WeightsError> {
-        let policy = name.policy();
         let mut miners: BTreeMap<MinerUid, RunMiner> = BTreeMap::new();
         for ((registration, kind), standing) in standings {
             let owner = owners.get(registration).filter(|owner| owner.open);
@@ -114,7 +114,7 @@ impl Run {
             }
         }
         let file = WeightsFile { policy: name, kinds: kinds.to_vec(), scores };
-        let calculation = file.compute()?;
+        let calculation = file.compute_by(&policy)?;
         Ok(Self { file, policy, miners, calculation })
     }
 
@@ -133,12 +133,16 @@ impl WeightsFile {
     /// # Errors
     /// [`WeightsError`] when the values cannot be used.
     pub fn compute(&self) -> Result<Calculation, WeightsError> {
+        self.compute_by(&self.policy.policy())
+    }
+
+    fn compute_by(&self, policy: &Policy) -> Result<Calculation, WeightsError> {
         let values = self.scores.iter().map(|one| TaskValue {
             miner: Miner::from(one.uid),
             kind: &one.kind,
             score: one.score,
         });
         let values: Vec<TaskValue<'_>> = values.collect();
-        compute(&self.policy.policy(), &self.kinds, &values)
+        compute(policy, &self.kinds, &values)
     }
 }

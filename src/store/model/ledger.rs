@@ -1,7 +1,7 @@
 //! The ledger's sums.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use crate::domain::units::{DAY, HOUR, Millis, Score};
 use crate::store::history::PRUNED_MILLIS;
 use crate::store::{
     HourSum, Prune, PushedScore, PutHour, PutScores, RegistrationRow, ScoreBucket, ScoreHours,
-    ScorePut, ScoreSum, WorkDay, WorkSum,
+    ScorePut, ScoreSum, ScoredHour, WorkDay, WorkSum,
 };
 
 /// Who scored whose work of which kind, and when.
@@ -118,7 +118,14 @@ impl Tables {
         buckets
     }
 
-    pub(super) fn score_days(&self, to_day: i64) -> Vec<ScoreBucket> {
+    pub(super) fn scored_hours(&self, hours: ScoreHours) -> Vec<ScoredHour> {
+        let all = self.score_hours(hours).into_iter();
+        let all: BTreeSet<_> =
+            all.map(|ScoreBucket { voice, hour, .. }| ScoredHour { voice, hour }).collect();
+        all.into_iter().collect()
+    }
+
+    pub(super) fn score_days(&self, from_day: i64, to_day: i64) -> Vec<ScoreBucket> {
         let own = self.score_days.iter();
         let own = own.map(|((registration, kind, day), sum)| {
             (*day, bucket(*registration, kind, None, day * 24, *sum))
@@ -126,8 +133,8 @@ impl Tables {
         let pushed = self.voice_days.iter().map(|((registration, kind, day, voice), sum)| {
             (*day, bucket(*registration, kind, Some(*voice), day * 24, *sum))
         });
-        let before = own.chain(pushed).filter(|(day, _)| *day < to_day);
-        let mut buckets: Vec<_> = before.map(|(_, bucket)| bucket).collect();
+        let within = own.chain(pushed).filter(|(day, _)| (from_day..to_day).contains(day));
+        let mut buckets: Vec<_> = within.map(|(_, bucket)| bucket).collect();
         buckets.sort();
         buckets
     }

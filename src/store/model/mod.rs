@@ -336,8 +336,11 @@ impl Store for ModelStore {
     async fn score_hours(&self, hours: ScoreHours) -> StoreResult<Vec<ScoreBucket>> {
         Ok(self.tables().score_hours(hours))
     }
-    async fn score_days(&self, to_day: i64) -> StoreResult<Vec<ScoreBucket>> {
-        Ok(self.tables().score_days(to_day))
+    async fn scored_hours(&self, hours: ScoreHours) -> StoreResult<Vec<ScoredHour>> {
+        Ok(self.tables().scored_hours(hours))
+    }
+    async fn score_days(&self, from_day: i64, to_day: i64) -> StoreResult<Vec<ScoreBucket>> {
+        Ok(self.tables().score_days(from_day, to_day))
     }
     async fn work(&self, from_day: i64, to_day: i64) -> StoreResult<Vec<WorkSum>> {
         Ok(self.tables().work(from_day, to_day))

@@ -1,4 +1,5 @@
-//! The ledger's sums, and the pushed scores that some are made of. Sums are put in order here: databases do not agree on the order of texts.
+//! The ledger's sums, and the pushed scores that some are made of. Sums are put in order here:
+//! databases do not agree on the order of texts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,7 @@ use crate::domain::units::{DAY, HOUR, Millis};
 use crate::store::history::PRUNED_MILLIS;
 use crate::store::{
     HourSum, Prune, PushedScore, PutHour, PutScores, RegistrationRow, ScoreBucket, ScoreHours,
-    ScorePut, StoreError, StoreResult, WorkDay, WorkSum,
+    ScorePut, ScoredHour, StoreError, StoreResult, WorkDay, WorkSum,
 };
 
 /// How this server's own voice stands in tables.
@@ -35,32 +36,49 @@ pub(super) async fn score_hours(
     buckets(db, HOURS, [from.into(), to.into()]).await
 }
 
-const DAYS: &str = "SELECT registration_id, kind, $1, day * 24, scored, score_sum \
-                    FROM score_day WHERE day < $2 \
+/// Who scored when.
+pub(super) async fn scored_hours(
+    db: &DatabaseConnection,
+    ScoreHours { from, to }: ScoreHours,
+) -> StoreResult<Vec<ScoredHour>> {
+    let text = "SELECT DISTINCT voice, hour FROM score_hour WHERE hour >= $1 AND hour < $2";
+    let mut hours = Vec::new();
+    for row in db.query_all_raw(statement(db, text, [from.into(), to.into()])).await? {
+        hours.push(ScoredHour { voice: voice(get(&row, 0)?), hour: get(&row, 1)? });
+    }
+    Ok(hours)
+}
+
+fn voice(id: Uuid) -> Option<ValidatorId> {
+    (id != OWN).then_some(ValidatorId(id))
+}
+
+pub(super) const DAYS: &str = "SELECT registration_id, kind, $1, day * 24, scored, score_sum \
+                    FROM score_day WHERE day >= $2 AND day < $3 \
                     UNION ALL SELECT registration_id, kind, voice, day * 24, scored, score_sum \
-                    FROM voice_day WHERE day < $2";
+                    FROM voice_day WHERE day >= $2 AND day < $3";
 
 /// Scores by day, our own and pushed ones.
 pub(super) async fn score_days(
     db: &DatabaseConnection,
+    from_day: i64,
     to_day: i64,
 ) -> StoreResult<Vec<ScoreBucket>> {
-    buckets(db, DAYS, [OWN.into(), to_day.into()]).await
+    buckets(db, DAYS, [OWN.into(), from_day.into(), to_day.into()]).await
 }
 
-async fn buckets(
+async fn buckets<const N: usize>(
     db: &DatabaseConnection,
     text: &str,
-    values: [Value; 2],
+    values: [Value; N],
 ) -> StoreResult<Vec<ScoreBucket>> {
     let rows = db.query_all_raw(statement(db, text, values)).await?;
     let mut buckets = Vec::with_capacity(rows.len());
     for row in rows {
-        let voice: Uuid = get(&row, 2)?;
         buckets.push(ScoreBucket {
             registration: RegistrationId(get(&row, 0)?),
             kind: get(&row, 1)?,
-            voice: (voice != OWN).then_some(ValidatorId(voice)),
+            voice: voice(get(&row, 2)?),
             hour: get(&row, 3)?,
             scored: get(&row, 4)?,
             score_sum: get(&row, 5)?,

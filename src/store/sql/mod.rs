@@ -296,8 +296,11 @@ impl Store for SqlStore {
     async fn score_hours(&self, hours: ScoreHours) -> StoreResult<Vec<ScoreBucket>> {
         ledger::score_hours(&self.readers, hours).await
     }
-    async fn score_days(&self, to_day: i64) -> StoreResult<Vec<ScoreBucket>> {
-        ledger::score_days(&self.readers, to_day).await
+    async fn scored_hours(&self, hours: ScoreHours) -> StoreResult<Vec<ScoredHour>> {
+        ledger::scored_hours(&self.readers, hours).await
+    }
+    async fn score_days(&self, from_day: i64, to_day: i64) -> StoreResult<Vec<ScoreBucket>> {
+        ledger::score_days(&self.readers, from_day, to_day).await
     }
     async fn work(&self, from_day: i64, to_day: i64) -> StoreResult<Vec<WorkSum>> {
         ledger::work(&self.readers, from_day, to_day).await

@@ -97,6 +97,13 @@ async fn hours_of_scores_are_found_by_their_time() {
     assert_eq!(sums[0], first.replace("COVERING ", ""), "{sums:?}");
     let window = "SEARCH score_hour USING INDEX sqlite_autoindex_score_hour_1 (hour>? AND hour<?)";
     assert_eq!(steps(ledger::HOURS).await, [window]);
+    let days =
+        plan(&store, &ledger::DAYS.replace("$1", "x''").replace("$2", "1").replace("$3", "2"))
+            .await;
+    for table in ["score", "voice"] {
+        let by_day = format!("SEARCH {table}_day USING INDEX {table}_day_day (day>? AND day<?)");
+        assert!(days.contains(&by_day), "{days:?}");
+    }
     let own = "SEARCH score_hour USING COVERING INDEX score_hour_voice (voice=?)";
     assert_eq!(steps(ledger::SUMMED).await, [own]);
     store.close().await;

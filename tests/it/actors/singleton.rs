@@ -115,7 +115,8 @@ delegate! {
     summed_hour() -> Option<i64>;
     hour_of_scores(hours: ScoreHours) -> Option<PutHour>;
     score_hours(hours: ScoreHours) -> Vec<ScoreBucket>;
-    score_days(to_day: i64) -> Vec<ScoreBucket>;
+    scored_hours(hours: ScoreHours) -> Vec<ScoredHour>;
+    score_days(from_day: i64, to_day: i64) -> Vec<ScoreBucket>;
     work(from_day: i64, to_day: i64) -> Vec<WorkSum>;
     usage(days: UsageDays) -> Vec<UsageRow>;
     file(id: FileId) -> Option<FileRow>;

@@ -54,7 +54,7 @@ async fn a_pushed_score_counts_once_whatever_is_repeated(store: &dyn Store) {
         [bucket(1, "w", Some(1), hour, (2, 900_000)), bucket(1, "w", Some(2), hour, (1, 400_000))]
     };
     assert_eq!(hours(store).await, of(hour));
-    assert_eq!(store.score_days(i64::MAX).await.unwrap(), of(day_of(at(0)) * 24));
+    assert_eq!(store.score_days(i64::MIN, i64::MAX).await.unwrap(), of(day_of(at(0)) * 24));
 }
 
 async fn the_first_value_stands(store: &dyn Store) {
@@ -141,7 +141,7 @@ async fn sums_are_those_of_the_single_scores(store: &dyn Store) {
         sums.into_iter().map(bucket).collect::<Vec<_>>()
     };
     assert_eq!(hours(store).await, sums(HOUR, 1));
-    assert_eq!(store.score_days(i64::MAX).await.unwrap(), sums(DAY, 24));
+    assert_eq!(store.score_days(i64::MIN, i64::MAX).await.unwrap(), sums(DAY, 24));
 }
 
 async fn own_scores_of_an_hour_are_found_and_summed(store: &dyn Store) {
@@ -191,7 +191,9 @@ async fn what_is_past_its_time_goes_a_day_at_a_time(store: &dyn Store) {
     let days = [0, 1, 2].map(|day| midnight.plus(day * DAY));
     let scores = days.map(|moment| pushed(1, "w", moment, 40));
     store.put_scores(put_scores(1, &scores)).await.unwrap();
-    let left = async || (hours(store).await.len(), store.score_days(i64::MAX).await.unwrap().len());
+    let left = async || {
+        (hours(store).await.len(), store.score_days(i64::MIN, i64::MAX).await.unwrap().len())
+    };
     let prune = async |before: Prune| store.prune(before).await.unwrap();
     let hours_before = |hours| Prune { hours, ..FORGET_NOTHING };
     assert_eq!(prune(hours_before(days[0])).await, 0);
