@@ -25,7 +25,8 @@ pub struct WeightsConfig {
     pub enable_detailed_pathways: bool,
     /// Whether records of periods that still run are written, too, hour by hour.
     pub enable_realtime_updates: bool,
-    /// A run that takes longer is told of, in milliseconds.
+    /// A write of weights that takes longer, its wait for the writer included, is told of, in
+    /// milliseconds: it may hold up a task as long.
     pub performance_impact_threshold_millis: u64,
     /// Kinds that are scored beside those that are distributed here, or other figures for these.
     #[serde(default)]

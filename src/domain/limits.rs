@@ -136,6 +136,9 @@ pub const DRIFT_SHOWN: usize = 3;
 pub const GAP_BACK_HOURS: i64 = 24;
 /// Days in a row with scores after which a validator's silence is a gap.
 pub const GAP_VOICE_DAYS: i64 = 3;
+/// Making weights rests after each step for so many times what the step took: it has a
+/// fifteenth of the time, and tasks the rest.
+pub const RUN_RESTS: u32 = 14;
 /// Weights that could not be made are tried again after this time.
 pub const RUN_AGAIN_MILLIS: i64 = 10 * SECOND;
 /// Reports per minute and validator.

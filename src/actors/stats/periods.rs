@@ -131,6 +131,7 @@ async fn put(work: &mut Work, span: &Span, before: AverageScores) -> StoreResult
     if scores.is_empty() && tasks.is_empty() {
         return Ok(());
     }
+    work.rest().await;
     let known = known(&work.deps, &scores, &tasks).await?;
     let owners = owners(&known);
     let now = work.deps.clock.now();
@@ -149,6 +150,7 @@ async fn put(work: &mut Work, span: &Span, before: AverageScores) -> StoreResult
     let miners: Vec<_> = known.into_iter().map(weighed).collect();
     let vectors: Vec<_> = submissions.iter().map(SubmissionRow::vector).collect();
     let chain = credit(&vectors, snapshot.as_ref().map(|row| &*row.snapshot), &miners);
+    work.rest().await;
     let (_, end) = span.period.days(begin_of(span.first));
     let put = PutRecords {
         period: span.period,
@@ -162,6 +164,7 @@ async fn put(work: &mut Work, span: &Span, before: AverageScores) -> StoreResult
     let began = Instant::now();
     let changed = work.deps.store.put_records(put).await?;
     work.wrote(began);
+    work.rest().await;
     metrics::counter!(crate::telemetry::WEIGHTS_RECORDS).increment(changed);
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::sums::Sums;
 use super::{Stats, SumHours, periods};
 use crate::actors::{Deps, audit};
 use crate::domain::ids::{RegistrationId, RunId};
-use crate::domain::limits::{CREDIT_EVERY_MILLIS, FOLD_AFTER_MILLIS, RUN_AGAIN_MILLIS};
+use crate::domain::limits::{CREDIT_EVERY_MILLIS, FOLD_AFTER_MILLIS, RUN_AGAIN_MILLIS, RUN_RESTS};
 use crate::domain::period::{day_of, hour_of};
 use crate::domain::units::{HOUR, Millis};
 use crate::domain::watch::{Calculation, GAP_HOURS, Gap, gaps};
@@ -60,6 +60,8 @@ pub(super) struct Work {
     pub(super) sums: Sums,
     /// The longest that one of its writes took.
     pub(super) held: Duration,
+    /// When its last rest was over.
+    rested: Instant,
     /// Who gives no scores any more.
     silent: Vec<Gap>,
 }
@@ -104,7 +106,7 @@ impl Stats {
                     act.runs.done = Some(to);
                     act.runs.told = told;
                     act.runs.forgot = day_of(now);
-                    act.runs.warn_of(took, work.held, &act.deps);
+                    act.runs.warn_of(work.held, &act.deps);
                     let recovered = act.runs.calculation.worked();
                     let silent = work.silent.iter().map(Gap::fact);
                     audit::tell(&act.deps, recovered.into_iter().chain(silent));
@@ -188,15 +190,14 @@ impl Handler<MadeUpTo> for Stats {
 }
 
 impl Runs {
-    fn warn_of(&mut self, took: Duration, held: Duration, deps: &Deps) {
+    fn warn_of(&mut self, held: Duration, deps: &Deps) {
         let most = Duration::from_millis(deps.config.weights.performance_impact_threshold_millis);
-        if took > most && !self.warned {
+        if held > most && !self.warned {
             self.warned = true;
-            let (took, held) = (took.as_secs_f64(), held.as_secs_f64());
+            let held = held.as_secs_f64();
             tracing::warn!(
-                took,
                 held,
-                "making the weights took longer than \
+                "a write of weights took longer than \
                  `weights.performance_impact_threshold_millis`; this is said once"
             );
         }
@@ -205,8 +206,8 @@ impl Runs {
 
 impl Work {
     fn new(deps: &Arc<Deps>, to: i64, made: periods::Made) -> Self {
-        let sums = Sums::new(deps, to);
-        Self { deps: deps.clone(), to, made, sums, held: Duration::ZERO, silent: Vec::new() }
+        let (sums, held, rested) = (Sums::new(deps, to), Duration::ZERO, Instant::now());
+        Self { deps: deps.clone(), to, made, sums, held, rested, silent: Vec::new() }
     }
 
     async fn run(&mut self, forget: bool) -> StoreResult<()> {
@@ -222,27 +223,30 @@ impl Work {
 
     /// The current vector, from the rolling window.
     async fn window(&mut self) -> StoreResult<()> {
-        let (store, config) = (&self.deps.store, &self.deps.config);
+        let deps = self.deps.clone();
+        let (store, config) = (&deps.store, &deps.config);
         let from = self.to - i64::from(config.weights.window_days) * 24;
         let lately = ScoreHours { from: self.to - GAP_HOURS, to: self.to };
         let lately = store.scored_hours(lately).await?;
         self.silent = gaps(lately.into_iter().map(|of| (of.voice, of.hour)), self.to);
         let scores = self.sums.of(from, self.to, Grain::Day).await?;
+        self.rest().await;
         let work = store.work(from.div_euclid(24), (self.to - 1).div_euclid(24) + 1).await?;
-        let owners = owners(&known(&self.deps, &scores, &work).await?);
+        let owners = owners(&known(&deps, &scores, &work).await?);
         let (name, kinds) = (config.weights.policy, config.weighted_kinds());
         let (policy, scores) = (config.weights.figures(), buckets(scores));
         let standings = standings(&policy, &kinds, Grain::Day, &scores, &given(work));
         let run = Run::of(name, policy, &kinds, &standings, &owners).map_err(unusable)?;
         let body = serde_json::to_vec(&run).map_err(unusable)?;
         let (policy_hash, empty) = (run.calculation.policy_hash, run.miners.is_empty());
-        let last = self.deps.store.weight_run(None).await?;
+        self.rest().await;
+        let last = store.weight_run(None).await?;
         if last.as_ref().map_or(empty, |last| last.body == body) {
             return Ok(());
         }
         let run = WeightRunRow {
             id: RunId(uuid::Uuid::now_v7()),
-            made_at: self.deps.clock.now(),
+            made_at: deps.clock.now(),
             window_from: Millis(from * HOUR),
             window_to: Millis(self.to * HOUR),
             policy: name.as_str().to_owned(),
@@ -250,10 +254,17 @@ impl Work {
             body,
         };
         let began = Instant::now();
-        self.deps.store.put_run(PutRun(run)).await?;
+        store.put_run(PutRun(run)).await?;
         self.wrote(began);
+        self.rest().await;
         metrics::counter!(crate::telemetry::WEIGHTS_RUNS).increment(1);
         Ok(())
+    }
+
+    /// Leaves the machine to others for a while, after each step.
+    pub(super) async fn rest(&mut self) {
+        tokio::time::sleep(self.rested.elapsed() * RUN_RESTS).await;
+        self.rested = Instant::now();
     }
 
     /// Notes how long a write took, its wait for the writer included.
