@@ -127,17 +127,20 @@ pub(crate) async fn measure(args: &Args) -> Result<(), Box<dyn Error>> {
     println!("{sums} sums by hour of {MINERS} miners at {} kinds", super::server::KINDS.len());
     // The miners that only stand in the ledger are not reported any more.
     server.advance(Duration::from_secs(2 * HOUR_SECS)).await?;
+    before_the_hour(&mut server).await?;
+    let mut wire = Wire::connect(&server.address, &server.admin()).await?;
+    println!("waiting for the records of all past periods ..");
+    while runs(&mut wire).await.map_err(|error| error.to_string())?.0 < 1.0 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
     let mut rounds = Vec::new();
-    for number in 0..=args.rounds {
+    for number in 1..=args.rounds {
         let round = round(args, &mut server).await?;
         println!(
             "round {number}: {:.2} s of weights; {:.0} cycles per second meanwhile, {:.0} otherwise",
             round.took, round.meanwhile, round.otherwise
         );
-        // The first one makes the records of all periods anew.
-        if number > 0 {
-            rounds.push(round);
-        }
+        rounds.push(round);
     }
     let of = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure).collect());
     let (took, ratio) = (of(|round| round.took), of(|round| round.meanwhile / round.otherwise));

@@ -7,7 +7,7 @@ pub mod clock;
 pub mod delivery;
 pub mod wake;
 
-pub use background::background;
+pub use background::{background, pause};
 pub use blobs::Blobs;
 pub use clock::Clock;
 pub use delivery::Post;

@@ -176,6 +176,9 @@ impl ConsensusSupervisor {
             registered_block: row.registered_block,
         };
         let open: Vec<_> = self.fleet.rows().map(known).collect();
+        // Whoever went silent before the chain was known is there all the same.
+        let listed = |uid: &MinerUid| self.tenants.is_on_chain(*uid) && !self.fleet.runs(*uid);
+        let resting: Vec<_> = open.iter().map(|known| known.uid).filter(listed).collect();
         for (uid, change) in changes(&open, &snapshot) {
             match change {
                 Change::Opened if self.tenants.is_validator(uid) => {}
@@ -185,6 +188,9 @@ impl ConsensusSupervisor {
                 Change::Gone(_) if self.tenants.of(uid, None).is_some() => {}
                 Change::Gone(registration) => self.deregister(uid, registration, ctx),
             }
+        }
+        for uid in resting {
+            self.register(uid, ctx);
         }
     }
 

@@ -18,7 +18,7 @@ use crate::domain::period::{day_of, hour_of};
 use crate::domain::units::{HOUR, Millis};
 use crate::domain::watch::{Calculation, GAP_HOURS, Gap, gaps};
 use crate::domain::weights::{Bucket, Given, Grain, Owner, Owners, Run, standings};
-use crate::outside::background;
+use crate::outside::{background, pause};
 use crate::store::{
     ForgetRecords, PutRun, RegistrationRow, ScoreBucket, ScoreHours, StoreError, StoreResult,
     WeightRunRow, WorkSum,
@@ -263,7 +263,7 @@ impl Work {
 
     /// Leaves the machine to others for a while, after each step.
     pub(super) async fn rest(&mut self) {
-        tokio::time::sleep(self.rested.elapsed() * RUN_RESTS).await;
+        pause(self.rested.elapsed() * RUN_RESTS).await;
         self.rested = Instant::now();
     }
 

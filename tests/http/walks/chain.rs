@@ -1,8 +1,10 @@
 //! Registrations follow the chain: names change, uids change hands, miners come and go.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::support::{Call, Peer, TestApp, miner, status, validator};
+use crate::support::{Call, Peer, TestApp, miner, status, validator, wait_for};
 
 /// Who has which uid since which block; two validators besides.
 async fn adopt(app: &TestApp, block: i64, miners: &[(&Peer, i64)]) {
@@ -90,6 +92,24 @@ async fn the_chain_says_who_is_a_miner() {
     adopt(&app, 1_050, &[(&nine, 7)]).await;
     app.send_poll(&three, "").await.problem(403, "not_registered");
     app.leases(&nine).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn whoever_went_silent_before_the_chain_was_known_is_there_with_it() {
+    let app = TestApp::start().await;
+    let zero = miner(0);
+    app.report(&[&zero]).await;
+    app.leases(&zero).await;
+    app.advance(60 * 60_000);
+    wait_for("it rests", Duration::from_secs(20), async || {
+        let stats = app.as_client(Call::get("/api/v1/miners/0/stats")).await;
+        (stats.status == 404).then_some(())
+    })
+    .await;
+    // There since the first block: nothing is to be changed in its registration.
+    adopt(&app, 1_000, &[(&zero, 0)]).await;
+    app.leases(&zero).await;
     app.finish().await;
 }
 

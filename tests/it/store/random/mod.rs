@@ -157,14 +157,11 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
     text.push(told(store.summed_hour().await));
     text.push(told(store.hour_of_scores(ScoreHours { from: 0, to: 999 }).await));
     text.push(told(store.score_days(i64::MIN, 99).await));
-    text.push(told(store.score_days(1, 2).await));
-    let mut hours = store.scored_hours(ScoreHours { from: 1, to: 999 }).await.unwrap();
-    hours.sort_unstable();
-    text.push(format!("{hours:?}"));
     text.push(told(store.work(0, 99).await));
     let days = ScoreDays { from: 0, to: 99, kind: None };
     text.push(told(store.scores(days).await));
     text.extend(audit::reads(store).await);
+    text.extend(ledger::reads(store).await);
     text.extend(chain::reads(store).await);
     for (owner, after, limit) in
         [(None, None, 9), (Some("alice"), None, 2), (Some("bob"), Some(voice_id(1)), 9)]
