@@ -148,7 +148,7 @@ impl Handler<Believed> for ChainSync {
     }
 }
 
-/// Whether a validator may speak as one: `None` when it may, else the block as of which it has no permit.
+/// Whether a validator may judge and set weights: `None` when it may, else the block as of which it has no permit.
 #[derive(Debug, Message)]
 #[rtype(result = "Option<i64>")]
 pub struct PermitOf(pub Hotkey);

@@ -29,6 +29,7 @@
 //! ```
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use super::units::{DAY, HOUR, MINUTE, SECOND};
 
@@ -139,6 +140,8 @@ pub const GAP_VOICE_DAYS: i64 = 3;
 /// Making weights rests after each step for so many times what the step took: it has a
 /// fifteenth of the time, and tasks the rest.
 pub const RUN_RESTS: u32 = 14;
+/// It never rests longer than this.
+pub const RUN_REST_MAX: Duration = Duration::from_secs(10);
 /// Weights that could not be made are tried again after this time.
 pub const RUN_AGAIN_MILLIS: i64 = 10 * SECOND;
 /// Reports per minute and validator.

@@ -87,7 +87,8 @@ impl SubmissionRow {
     /// As weights are credited by it.
     #[must_use]
     pub fn vector(&self) -> Vector<'_> {
-        Vector { of: &self.of, weights: &self.weights, heard_at: self.created_at }
+        let heard_at = self.heard.sent_at.unwrap_or(self.created_at);
+        Vector { of: &self.of, weights: &self.weights, heard_at }
     }
 }
 

@@ -182,6 +182,11 @@ impl ConsensusSupervisor {
         for (uid, change) in changes(&open, &snapshot) {
             match change {
                 Change::Opened if self.tenants.is_validator(uid) => {}
+                Change::Replaced if self.tenants.is_validator(uid) => {
+                    if let Some(old) = self.fleet.row(uid).map(|row| row.id) {
+                        self.deregister(uid, old, ctx);
+                    }
+                }
                 Change::Opened | Change::Confirmed(_) | Change::Renamed(_) | Change::Replaced => {
                     self.register(uid, ctx);
                 }
@@ -221,6 +226,8 @@ impl ConsensusSupervisor {
             now: self.deps.clock.now(),
         };
         if !self.registering.insert(uid) {
+            // What is being written may be older than this.
+            self.behind = true;
             return;
         }
         let written = write(self.deps.clone(), command);
@@ -242,7 +249,19 @@ impl ConsensusSupervisor {
         }));
     }
 
-    fn registered(&mut self, registered: Registered, held: &[TaskRecord]) -> Vec<Changed> {
+    fn registered(&mut self, mut registered: Registered, held: &[TaskRecord]) -> Vec<Changed> {
+        if let Some(known) = self.fleet.row(registered.row.uid) {
+            // Ended by a write of which we never heard that it was done.
+            let (old, new) = (known.id, registered.row.id);
+            if old != new && !registered.closed.contains(&old) {
+                registered.closed.push(old);
+            }
+            let renamed = old == new && known.hotkey != registered.row.hotkey;
+            if renamed {
+                happened("registration.renamed", 1);
+            }
+        }
+        happened("registration.replaced", registered.closed.len());
         let changed = self.hand_over(&registered);
         let Registered { row, closed, lost } = registered;
         for id in closed {
@@ -263,6 +282,7 @@ impl ConsensusSupervisor {
     /// Closes the registration of a uid that nobody has any more.
     fn deregister(&mut self, uid: MinerUid, id: RegistrationId, ctx: &mut Context<Self>) {
         if !self.registering.insert(uid) {
+            self.behind = true;
             return;
         }
         let (policy, now) = (self.deps.config.lease, self.deps.clock.now());
@@ -273,6 +293,7 @@ impl ConsensusSupervisor {
             match outcome {
                 Ok(lost) => {
                     tracing::info!(miner.uid = %uid, "a miner left the subnet");
+                    happened("registration.closed", 1);
                     act.fleet.retire(id);
                     for lost in lost.into_iter().flatten() {
                         act.deps.distributor().do_send(LeaseLost(lost));
@@ -292,10 +313,12 @@ impl ConsensusSupervisor {
     /// Forgets what was said about whoever had the uid before. Merges at once: nobody is to find
     /// the newcomer without a verdict.
     fn hand_over(&mut self, registered: &Registered) -> Vec<Changed> {
-        if registered.closed.is_empty() {
+        let to = &registered.row;
+        // The chain may have had nobody there for a while: whoever was there before is forgotten too.
+        let is_new = self.tenants.is_on_chain(to.uid) && self.fleet.row(to.uid).is_none();
+        if registered.closed.is_empty() && !is_new {
             return Vec::new();
         }
-        let to = &registered.row;
         self.table.ignore_before(to.uid, to.opened_at, Some(to.hotkey.clone()));
         self.table.merge_dirty(self.deps.clock.now())
     }
@@ -303,6 +326,14 @@ impl ConsensusSupervisor {
     fn publish_again(&mut self, uid: MinerUid, ctx: &mut Context<Self>) {
         let verdict = self.table.verdict(uid).cloned();
         self.publish(vec![(uid, verdict)], ctx);
+    }
+}
+
+/// For the graphs of operators; the audit log has it already.
+fn happened(event: &'static str, times: usize) {
+    if times > 0 {
+        metrics::counter!(crate::telemetry::LEDGER_EVENTS, "event" => event)
+            .increment(times as u64);
     }
 }
 

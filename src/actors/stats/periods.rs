@@ -74,7 +74,9 @@ async fn left(work: &Work) -> StoreResult<Made> {
     }
     let oldest = Millis(oldest * HOUR);
     let mut made: Made = Period::ALL.iter().map(|&of| (of, of.days(oldest).0)).collect();
-    made.extend(newest.into_iter().map(|(period, start)| (period, day_of(start))));
+    // Periods that ended lately may have got scores since.
+    let late = Millis((work.to - RECORDS_LATE_HOURS) * HOUR);
+    made.extend(newest.into_iter().map(|(of, start)| (of, day_of(start).min(of.days(late).0))));
     // All time has no next one: it is made anew.
     made.insert(Period::AllTime, i64::MIN);
     Ok(made)

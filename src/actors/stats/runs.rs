@@ -13,7 +13,9 @@ use super::sums::Sums;
 use super::{Stats, SumHours, periods};
 use crate::actors::{Deps, audit};
 use crate::domain::ids::{RegistrationId, RunId};
-use crate::domain::limits::{CREDIT_EVERY_MILLIS, FOLD_AFTER_MILLIS, RUN_AGAIN_MILLIS, RUN_RESTS};
+use crate::domain::limits::{
+    CREDIT_EVERY_MILLIS, FOLD_AFTER_MILLIS, RUN_AGAIN_MILLIS, RUN_REST_MAX, RUN_RESTS,
+};
 use crate::domain::period::{day_of, hour_of};
 use crate::domain::units::{HOUR, Millis};
 use crate::domain::watch::{Calculation, GAP_HOURS, Gap, gaps};
@@ -122,6 +124,13 @@ impl Stats {
         tracing::warn!(%error, "the weights were not made; trying again soon");
     }
 
+    /// The weights are made; only what the chain says of them is not in the records yet.
+    fn not_told(&mut self, error: &StoreError) {
+        self.runs.again_at = self.deps.clock.now().plus(RUN_AGAIN_MILLIS);
+        metrics::counter!(crate::telemetry::STATS_WRITES_FAILED).increment(1);
+        tracing::warn!(%error, "the chain's news are not in the records; trying again soon");
+    }
+
     /// Puts news of the chain into the records of running periods, now and then.
     fn tell(&mut self, ctx: &mut Context<Self>, done: i64, now: Millis) {
         let told = self.deps.store.chain_written();
@@ -138,13 +147,13 @@ impl Stats {
         ctx.spawn(again.into_actor(self).map(move |made, act, _| {
             act.runs.running = false;
             let Some((outcome, work)) = made else {
-                act.not_made(done, &StoreError::Corrupt("making records panicked".to_owned()));
+                act.not_told(&StoreError::Corrupt("making records panicked".to_owned()));
                 return;
             };
             act.runs.made = work.made;
             match outcome {
                 Ok(()) => act.runs.told = told,
-                Err(error) => act.not_made(done, &error),
+                Err(error) => act.not_told(&error),
             }
         }));
     }
@@ -263,7 +272,8 @@ impl Work {
 
     /// Leaves the machine to others for a while, after each step.
     pub(super) async fn rest(&mut self) {
-        pause(self.rested.elapsed() * RUN_RESTS).await;
+        // A step that waited long for the database did no work meanwhile.
+        pause((self.rested.elapsed() * RUN_RESTS).min(RUN_REST_MAX)).await;
         self.rested = Instant::now();
     }
 

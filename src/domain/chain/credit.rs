@@ -67,8 +67,13 @@ impl Vector<'_> {
     /// The share that a weight is of the vector.
     #[must_use]
     pub fn share(&self, weight: u16) -> f64 {
+        f64::from(weight) / self.sum()
+    }
+
+    /// All of its weights; never 0.
+    fn sum(&self) -> f64 {
         let sum: f64 = self.weights.iter().map(|(_, weight)| f64::from(*weight)).sum();
-        f64::from(weight) / sum.max(1.0)
+        sum.max(1.0)
     }
 
     /// The newest comes last; of one block, the first hotkey.
@@ -113,14 +118,15 @@ pub fn credit(
     snapshot: Option<&Snapshot>,
     miners: &[Weighed],
 ) -> BTreeMap<RegistrationId, ChainFigures> {
-    let speaking = speaking(vectors);
+    let speaking: Vec<_> =
+        speaking(vectors).into_iter().map(|vector| (vector, vector.sum())).collect();
     let ranks = snapshot.map(Snapshot::ranks).unwrap_or_default();
     let mut figures = BTreeMap::new();
     for miner in miners {
-        let weighing = speaking.iter().filter(|vector| miner.is_meant(vector));
-        let weighing = weighing.filter_map(|vector| {
+        let weighing = speaking.iter().filter(|(vector, _)| miner.is_meant(vector));
+        let weighing = weighing.filter_map(|(vector, sum)| {
             let weight = vector.weight(miner.uid)?;
-            Some((*vector, vector.share(weight)))
+            Some((*vector, f64::from(weight) / sum))
         });
         let weighing: Vec<_> = weighing.collect();
         let shown = weighing.iter().max_by_key(|(vector, _)| (vector.settled(), vector.age()));

@@ -177,8 +177,9 @@ impl Submission {
         if self.state == State::Settled || snapshot.block < effective {
             return None;
         }
+        // Epochs pass over the vectors of those who have no permit.
         let of = |neuron: &&super::Neuron| neuron.hotkey == self.validator;
-        let neuron = snapshot.neurons.values().find(of)?;
+        let neuron = snapshot.neurons.values().find(of).filter(|n| n.validator_permit)?;
         if self.mode == Mode::Plain && neuron.last_update < self.block {
             return Some(Event::Reorged);
         }

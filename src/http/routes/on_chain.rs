@@ -1,17 +1,16 @@
 //! The end of a weight's walk: what validators set for a miner, and what the chain pays it.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
 use crate::actors::chain_sync::Believed;
 use crate::domain::chain::State;
-use crate::domain::ids::{Hotkey, MinerUid};
-use crate::domain::limits::PAGE_MAX;
+use crate::domain::ids::MinerUid;
+use crate::domain::weights::RunMiner;
 use crate::http::Web;
 use crate::http::error::ApiResult;
-use crate::store::{SubmissionPage, SubmissionRow};
+use crate::store::SubmissionRow;
 
 /// What is known of a miner there.
 pub(super) struct OnChain {
@@ -29,24 +28,19 @@ struct Incentive {
 }
 
 impl OnChain {
-    /// Of whoever has this uid with this hotkey.
+    /// Of the miner of a calculation: of vectors before its registration it is not meant.
     ///
     /// # Errors
     /// 503 when the database refuses.
-    pub(super) async fn of(web: &Web, uid: MinerUid, hotkey: &Hotkey) -> ApiResult<Self> {
-        let netuid = web.config.netuid;
-        let page = SubmissionPage { netuid, validator: None, before: None, limit: PAGE_MAX };
-        let (mut seen, mut counted) = (BTreeSet::new(), BTreeSet::new());
-        let mut submissions = web.store.submissions(page).await?;
-        submissions.retain(|row| {
-            let validator = row.of.validator.clone();
-            let speaks = match row.of.state {
-                State::Failed | State::Reorged => false,
-                State::Settled => counted.insert(validator),
-                _ => seen.insert(validator.clone()) && !counted.contains(&validator),
-            };
-            speaks && row.vector().weight(uid).is_some()
-        });
+    pub(super) async fn of(web: &Web, miner: &RunMiner) -> ApiResult<Self> {
+        let (netuid, uid, hotkey) = (web.config.netuid, miner.uid, &miner.hotkey);
+        let since = web.store.registration(miner.registration).await?;
+        let since = since.map_or(0, |row| row.registered_block);
+        // What was heard at this very moment counts.
+        let at = web.clock.now().plus(1);
+        let mut submissions = web.store.submissions_before(netuid, at).await?;
+        submissions.retain(|row| row.of.block >= since && row.vector().weight(uid).is_some());
+        submissions.reverse();
         let believed = web.chain.send(Believed).await?;
         let incentive = believed.and_then(|row| {
             let neuron = row.snapshot.neurons.get(&uid).filter(|n| n.hotkey == *hotkey)?;

@@ -1,5 +1,7 @@
 //! What miners are worth now, and how that came about.
 
+use std::sync::Arc;
+
 use actix_web::http::header::{ACCEPT, CONTENT_DISPOSITION};
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
@@ -10,6 +12,7 @@ use super::miners::uid;
 use super::on_chain::OnChain;
 use super::performance::{self, newest};
 use crate::actors::chain_sync::Believed;
+use crate::actors::directory::Entry;
 use crate::actors::stats::MadeUpTo;
 use crate::domain::chain;
 use crate::domain::ids::RunId;
@@ -70,6 +73,10 @@ async fn still_registered<'r>(
 ) -> ApiResult<(Vec<(&'r RunMiner, f64)>, Vec<String>)> {
     let believed = web.chain.send(Believed).await?;
     let there = |miner: &RunMiner| {
+        let other = |entry: Arc<Entry>| entry.registration != miner.registration;
+        if web.directory.by_uid(miner.uid).is_some_and(other) {
+            return false;
+        }
         believed.as_ref().is_none_or(|row| {
             let neuron = row.snapshot.neurons.get(&miner.uid);
             neuron.is_some_and(|neuron| neuron.hotkey == miner.hotkey)
@@ -82,7 +89,9 @@ async fn still_registered<'r>(
             kept.push((miner, weight));
         } else {
             let (uid, hotkey) = (miner.uid, &miner.hotkey);
-            warnings.push(format!("uid {uid} is left out: the chain has not `{hotkey}` there"));
+            warnings.push(format!(
+                "uid {uid} is left out: `{hotkey}`, whose scores these are, has it no more"
+            ));
         }
     }
     let sum: f64 = kept.iter().map(|(_, weight)| *weight).sum();
@@ -193,7 +202,7 @@ pub(super) async fn explain(
     let (Some(explained), Some((miner, _))) = (Explained::of(&run, uid), run.miner(uid)) else {
         return Err(unscored());
     };
-    let on_chain = OnChain::of(&web, uid, &miner.hotkey).await?;
+    let on_chain = OnChain::of(&web, miner).await?;
     if text {
         let page = format!(
             "Weight of miner {uid}, {}\nPolicy `{}` ({}), scores from {} to {}, computed {}\n\n{explained}{}",

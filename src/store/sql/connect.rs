@@ -120,7 +120,8 @@ impl Location {
                 let options = sqlite_options(path).read_only(read_only);
                 let pool = SqlitePoolOptions::new()
                     .max_connections(connections)
-                    .min_connections(1)
+                    // All of them now: a connection's thread has the priority of whoever opened it.
+                    .min_connections(connections)
                     .max_lifetime(None)
                     .idle_timeout(None)
                     .test_before_acquire(false)

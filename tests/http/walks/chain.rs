@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Call, Peer, TestApp, miner, status, validator, wait_for};
 
-/// Who has which uid since which block; two validators besides.
-async fn adopt(app: &TestApp, block: i64, miners: &[(&Peer, i64)]) {
+/// Who has which uid since which block; besides two validators, and one that lost its permit.
+fn snapshot(block: i64, miners: &[(&Peer, i64)]) -> Value {
     let neuron = |peer: &Peer, stake: f64, permit: bool, since: i64| {
         json!({
             "uid": peer.uid, "hotkey": peer.hotkey(), "coldkey": "owner", "stake": stake,
@@ -19,7 +19,11 @@ async fn adopt(app: &TestApp, block: i64, miners: &[(&Peer, i64)]) {
     neurons.push(neuron(&validator(1), 500.0, true, 5));
     neurons.push(neuron(&validator(2), 400.0, false, 5));
     neurons.extend(miners.iter().map(|(peer, since)| neuron(peer, 1.0, false, *since)));
-    let body = json!({ "netuid": 49, "block": block, "tempo": 360, "neurons": neurons });
+    json!({ "netuid": 49, "block": block, "tempo": 360, "neurons": neurons })
+}
+
+async fn adopt(app: &TestApp, block: i64, miners: &[(&Peer, i64)]) {
+    let body = snapshot(block, miners);
     for n in 0..2 {
         let call = Call::post("/api/v1/chain/metagraph").json(&body);
         let answer = app.send(validator(n).who(), call).await;
@@ -28,6 +32,15 @@ async fn adopt(app: &TestApp, block: i64, miners: &[(&Peer, i64)]) {
         }
     }
     panic!("nobody believes the snapshot of block {block}");
+}
+
+/// The same, said by the validator of another uid.
+fn as_of(body: &Value, uid: u16) -> Value {
+    let mut body = body.clone();
+    if body.get("validator_uid").is_some() {
+        body["validator_uid"] = uid.into();
+    }
+    body
 }
 
 async fn registration(app: &TestApp, peer: &Peer) -> String {
@@ -140,8 +153,23 @@ async fn whoever_has_no_permit_neither_scores_nor_tells_of_the_chain() {
     push(1, score(json!(70))).await.ok();
     let early = push(1, score(json!(69))).await.problem(422, "invalid_field");
     assert!(early.to_string().contains("block"), "{early}");
-    let body = json!({ "netuid": 49, "block": 1_050, "tempo": 360, "neurons": [] });
-    let call = Call::post("/api/v1/chain/metagraph").json(&body);
-    app.send(validator(2).who(), call).await;
+    let task = app.submit_tts(&[("redundancy", "1")]).await;
+    let lease = app.one_lease(&zero).await;
+    app.answer(&zero, &lease).await.ok();
+    let word = json!({ "block": 1_010, "state": "submitted", "uids": [0], "weights": [1] });
+    let judged = json!({ "evaluations": [{ "miner_uid": 0, "accuracy": 1.0 }] });
+    for (path, body) in [
+        ("/api/v1/chain/metagraph", snapshot(1_050, &[(&zero, 70)])),
+        ("/api/v1/weights/submissions", word),
+        (
+            "/api/v1/validator/evaluation",
+            json!({ "task_id": task, "validator_uid": 202, "evaluation_data": judged }),
+        ),
+    ] {
+        let answer = app.send(validator(2).who(), Call::post(path).json(&body)).await;
+        let refused = answer.problem(403, "forbidden");
+        assert!(refused["detail"].as_str().unwrap().contains("permit"), "{path}: {refused}");
+        app.send(validator(1).who(), Call::post(path).json(&as_of(&body, 201))).await.ok();
+    }
     app.finish().await;
 }

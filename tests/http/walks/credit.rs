@@ -116,6 +116,14 @@ async fn an_incentive_is_credited_once_the_vector_is_opened_and_counted() {
     app.restart().await;
     current(&app).await;
     assert_eq!(records(&app, "").await, daily);
+
+    // Deregistered, and back under the same hotkey: what the old one earned is not the new one's.
+    let mut back = look(1_550, 1_437, &renamed);
+    back["neurons"][0]["block_at_registration"] = 1_540.into();
+    believed(&app, &back).await;
+    let told = get(&app, "/api/v1/weights/current").await;
+    assert_eq!(told["uids"], json!([1]), "{told}");
+    assert!(told["warnings"].to_string().contains("uid 0 is left out"), "{told}");
     app.finish().await;
 }
 

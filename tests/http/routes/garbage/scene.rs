@@ -24,6 +24,8 @@ impl Scene {
     pub(super) async fn new() -> Self {
         let (miner, validator) = (miner(0), validator(0));
         let app = TestApp::start().await;
+        // A round begins: none that ends writes while it is watched what is written.
+        app.advance(60_000 - app.clock.now().0.rem_euclid(60_000));
         app.report(&[&miner]).await;
         let done = app.submit_tts(&[("redundancy", "1")]).await;
         let lease = app.one_lease(&miner).await;
