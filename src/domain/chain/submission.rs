@@ -177,14 +177,14 @@ impl Submission {
         if self.state == State::Settled || snapshot.block < effective {
             return None;
         }
-        // Epochs pass over the vectors of those who have no permit.
         let of = |neuron: &&super::Neuron| neuron.hotkey == self.validator;
-        let neuron = snapshot.neurons.values().find(of).filter(|n| n.validator_permit)?;
+        let neuron = snapshot.neurons.values().find(of)?;
         if self.mode == Mode::Plain && neuron.last_update < self.block {
             return Some(Event::Reorged);
         }
         let consensus_block = snapshot.last_step;
-        (consensus_block >= effective).then(|| {
+        // Epochs pass over the vectors of those who have no permit.
+        (neuron.validator_permit && consensus_block >= effective).then(|| {
             Event::Settled(Settled { consensus_block, delay_blocks: consensus_block - effective })
         })
     }
@@ -281,6 +281,7 @@ mod tests {
     fn look(block: i64, last_update: i64, last_step: i64) -> Snapshot {
         let mut row = neuron(1);
         row["last_update"] = last_update.into();
+        row["validator_permit"] = true.into();
         Snapshot { last_step, ..snapshot(block, &[row]) }
     }
 
@@ -294,6 +295,9 @@ mod tests {
         assert_eq!((sent.state, sent.effective_block()), (State::Submitted, Some(801)));
         assert_eq!(sent.seen(&look(900, 801, 715)), None, "no epoch since");
         assert_eq!(sent.seen(&look(1_100, 801, 1_076)), Some(settled(1_076, 275)));
+        let mut shut = look(1_100, 801, 1_076);
+        shut.neurons.values_mut().for_each(|neuron| neuron.validator_permit = false);
+        assert_eq!(sent.seen(&shut), None, "without a permit it is passed over");
         assert_eq!(
             sent.seen(&look(1_100, 950, 1_076)),
             Some(settled(1_076, 275)),
