@@ -169,7 +169,10 @@ impl Actors {
         let (tasks, records) = (loaded.tasks.clone(), &loaded.kind_records);
         let distributor = Distributor::new(deps.clone(), tasks, records, seed).start();
         let distributor = deps.distributor.get_or_init(|| distributor).clone();
-        let believed = deps.store.metagraph(deps.config.netuid).await?;
+        let believed = match deps.config.weights.enable_chain_integration {
+            true => deps.store.metagraph(deps.config.netuid).await?,
+            false => None,
+        };
         let snapshot = believed.as_ref().map(|row| row.snapshot.clone());
         let consensus = ConsensusSupervisor::new(deps.clone(), loaded, snapshot).start();
         let consensus = deps.consensus.get_or_init(|| consensus).clone();

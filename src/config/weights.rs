@@ -23,6 +23,8 @@ pub struct WeightsConfig {
     pub cleanup_frequency_hours: u32,
     /// Whether records keep how each weight came about.
     pub enable_detailed_pathways: bool,
+    /// Whether the chain is followed: its snapshots are believed, and submissions are kept.
+    pub enable_chain_integration: bool,
     /// Whether records of periods that still run are written, too, hour by hour.
     pub enable_realtime_updates: bool,
     /// A write of weights that takes longer, its wait for the writer included, is told of, in

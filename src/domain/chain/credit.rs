@@ -102,10 +102,16 @@ pub struct Weighed {
 }
 
 impl Weighed {
-    /// Whether a vector can mean it, and not whoever had its uid before or after.
-    fn is_meant(&self, vector: &Vector<'_>) -> bool {
-        vector.of.block >= self.registered_block
+    /// Whether a vector can mean it, and not whoever had its uid before or after. That somebody else has
+    /// the uid is heard some blocks later: what was set meanwhile is for that one.
+    fn is_meant(&self, vector: &Vector<'_>, snapshot: Option<&Snapshot>) -> bool {
+        let block = vector.of.block;
+        let successor = snapshot
+            .filter(|snapshot| !is_there(self, snapshot))
+            .and_then(|snapshot| snapshot.neurons.get(&self.uid));
+        block >= self.registered_block
             && self.closed_at.is_none_or(|closed| vector.heard_at < closed)
+            && successor.is_none_or(|neuron| block < neuron.block_at_registration)
     }
 }
 
@@ -123,7 +129,7 @@ pub fn credit(
     let ranks = snapshot.map(Snapshot::ranks).unwrap_or_default();
     let mut figures = BTreeMap::new();
     for miner in miners {
-        let weighing = speaking.iter().filter(|(vector, _)| miner.is_meant(vector));
+        let weighing = speaking.iter().filter(|(vector, _)| miner.is_meant(vector, snapshot));
         let weighing = weighing.filter_map(|(vector, sum)| {
             let weight = vector.weight(miner.uid)?;
             Some((*vector, f64::from(weight) / sum))

@@ -163,6 +163,27 @@ prop_compose! {
 }
 
 #[test]
+fn what_was_set_before_the_change_of_hands_was_heard_is_for_the_newcomer() {
+    // Miner 1 of the snapshot is there since block 11; whoever was before it closed at moment 20.
+    let before = Weighed {
+        hotkey: key("other"),
+        registered_block: 5,
+        closed_at: Some(Millis(20)),
+        ..miner(1)
+    };
+    let now = Weighed { registered_block: 11, ..miner(1) };
+    let set = |miner: &Weighed, block: i64| {
+        let row = settled("v", block, 1_076, &[(1, 9)]);
+        figures(&[row], Some(&look()), miner).submitted_weight.is_some()
+    };
+    assert_eq!(
+        [4, 5, 10, 11, 19].map(|block| set(&before, block)),
+        [false, true, true, false, false]
+    );
+    assert_eq!([10, 11, 19].map(|block| set(&now, block)), [false, true, true]);
+}
+
+#[test]
 fn a_registration_is_known_by_its_block_where_both_are_told_and_else_by_its_hotkey() {
     let paid = |hotkey: &str, registered_block| {
         let miner = Weighed { hotkey: key(hotkey), registered_block, ..miner(1) };

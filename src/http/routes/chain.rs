@@ -25,6 +25,7 @@ pub(super) async fn put(
     request: HttpRequest,
     payload: Payload,
 ) -> ApiResult {
+    followed(&web)?;
     // A form is a third larger than the JSON in it.
     let most = SNAPSHOT_BYTES_MAX + SNAPSHOT_BYTES_MAX / 2;
     let body = read_body(payload.into_inner(), most).await?;
@@ -52,6 +53,18 @@ pub(super) async fn put(
         "stake": have.map(tokens),
         "stake_to_exceed": half.map(tokens),
     })))
+}
+
+/// Whether this server follows the chain at all.
+///
+/// # Errors
+/// 403 where the configuration says no.
+pub(super) fn followed(web: &Web) -> ApiResult<()> {
+    if web.config.weights.enable_chain_integration {
+        return Ok(());
+    }
+    let detail = "`weights.enable_chain_integration` is off here: the chain is not followed";
+    Err(ApiError::new(Code::Forbidden, detail))
 }
 
 fn said(refused: &Refused) -> ApiError {

@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::chain::followed;
 use super::tasks::number;
 use super::validators::permitted;
 use crate::actors::chain_sync::Believed;
@@ -115,6 +116,7 @@ pub(super) async fn put(
     request: HttpRequest,
     Body(body): Body,
 ) -> ApiResult {
+    followed(&web)?;
     let mut fields = Fields::read(&request, &body)?;
     let named = fields.integer("validator_uid", 0, u16::MAX.into());
     let block = fields.integer("block", 0, BLOCK_MAX);

@@ -127,6 +127,18 @@ async fn snapshots_that_cannot_count_are_refused_by_field() {
 }
 
 #[tokio::test]
+async fn where_the_chain_is_not_followed_it_is_said() {
+    let app = TestApp::with(|config| config.weights.enable_chain_integration = false).await;
+    let word = json!({ "block": 500, "state": "submitted", "uids": [3], "weights": [1] });
+    let told = app.send(validator(0).who(), Call::post(SUBMISSIONS).json(&word)).await;
+    for refused in [told, send(&app, &validator(0), &look(1_000, 715, 1.0)).await] {
+        let problem = refused.problem(403, "forbidden");
+        assert!(problem["detail"].as_str().unwrap().contains("enable_chain_integration"));
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn too_little_stake_is_told() {
     let app = TestApp::with(|config| config.chain.stake_min = 1e9).await;
     let refused = send(&app, &validator(0), &look(1_000, 715, 1.0)).await;

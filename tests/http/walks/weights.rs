@@ -255,12 +255,48 @@ pub(super) async fn of_weather(change: impl FnOnce(&mut Config)) -> TestApp {
 }
 
 pub(super) async fn push(app: &TestApp, by: u16, of: &Peer, score: f64) {
+    push_of(app, by, of, score, app.clock.now().0).await;
+}
+
+/// A score of a moment.
+async fn push_of(app: &TestApp, by: u16, of: &Peer, score: f64, at: i64) {
     let body = json!({ "scores": [{
         "kind": "weather", "uid": of.uid, "hotkey": of.hotkey(), "score": score,
-        "scored_at": app.clock.now().0,
+        "scored_at": at,
     }] });
     let call = Call::post("/api/v1/scores").json(&body);
     assert_eq!(app.send(validator(by).who(), call).await.ok()["accepted"], 1);
+}
+
+#[tokio::test]
+async fn a_day_that_is_over_gets_its_late_scores_also_after_a_restart() {
+    let mut app = of_weather(|_| {}).await;
+    let day = 24 * HOUR;
+    app.advance(day - app.clock.now().0.rem_euclid(day) + 61_000);
+    let zero = miner(0);
+    app.report(&[&zero]).await;
+    app.advance(1_000);
+    let first = app.clock.now().0;
+    push(&app, 0, &zero, 0.8).await;
+    app.advance(day);
+    app.report(&[&zero]).await;
+    push(&app, 0, &zero, 0.8).await;
+    over(&app);
+    current(&app).await;
+    let averages = async |app: &TestApp| {
+        let from = pithead::domain::units::Millis(first - day).rfc3339();
+        let rows = records(app, &format!("?period=daily&sort=uid&from={from}")).await;
+        rows.iter().map(|row| row["average_score"].as_f64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(averages(&app).await, [0.8, 0.8]);
+    app.restart().await;
+    app.report(&[&zero]).await;
+    push_of(&app, 0, &zero, 0.4, first + 1).await;
+    over(&app);
+    current(&app).await;
+    let averages = averages(&app).await;
+    assert!(averages.iter().any(|average| (average - 0.6).abs() < 1e-9), "{averages:?}");
+    app.finish().await;
 }
 
 #[tokio::test]

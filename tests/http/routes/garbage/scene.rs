@@ -23,7 +23,7 @@ pub(super) struct Scene {
 impl Scene {
     pub(super) async fn new() -> Self {
         let (miner, validator) = (miner(0), validator(0));
-        let app = TestApp::start().await;
+        let mut app = TestApp::start().await;
         // A round begins: none that ends writes while it is watched what is written.
         app.advance(60_000 - app.clock.now().0.rem_euclid(60_000));
         app.report(&[&miner]).await;
@@ -40,6 +40,8 @@ impl Scene {
         let webhook = json!({ "url": "https://receiver.invalid/", "events": "task.expired" });
         let made = app.as_client(Call::post("/api/v1/webhooks").json(&webhook)).await.is(201);
         let webhook = made["id"].as_str().unwrap().to_owned();
+        // At a stop everything is written that else would be now and then.
+        app.restart().await;
         Self { app, miner, validator, open, done, lease, webhook }
     }
 
