@@ -41,7 +41,10 @@ pub enum Refused {
         every: i64,
     },
     /// The sender has too little stake for its word to count.
-    #[error("your stake of {stake} tokens is below the {least} that a snapshot needs")]
+    #[error(
+        "your stake of {stake} tokens does not count: a snapshot needs some, and at least {least} \
+         (before the chain is known, that of `[[auth.hotkeys]]`)"
+    )]
     TooLittleStake {
         /// Its stake.
         stake: f64,
