@@ -20,7 +20,7 @@ use tokio::sync::{oneshot, watch};
 use crate::actors::{Actors, Deps};
 use crate::config::{BlobStore, BlobsConfig, Config, ConfigError};
 use crate::http::openapi::Documents;
-use crate::http::{Roles, Web, application, auth, intake, peer};
+use crate::http::{Web, application, auth, intake, peer};
 use crate::identity::{ApiKey, Keypair};
 use crate::outside::blobs::{Bucket, Place};
 use crate::outside::{Blobs, Clock};
@@ -238,7 +238,8 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
     deps.reached_at(url.trim_end_matches('/'));
     let actors = Actors::start(&deps, &blobs, rand::random()).await?;
     let web = Web {
-        roles: Roles::new(&config),
+        roles: deps.roles(),
+        overload: deps.overload.clone(),
         gate: intake::Gate::new(
             config.limits.in_flight,
             config.limits.parked,

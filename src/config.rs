@@ -12,6 +12,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::chain::{Place, Roles};
 use crate::domain::consensus::ConsensusPolicy;
 use crate::domain::ids::Hotkey;
 use crate::domain::kind::{KindRegistry, TaskKind};
@@ -21,6 +22,7 @@ use crate::domain::redundancy::HedgePolicy;
 use crate::domain::selection::SelectionPolicy;
 use crate::domain::units::{DAY, ONE, Stake};
 
+pub use crate::domain::chain::Role;
 pub use chain::ChainConfig;
 pub use weights::{KindWeight, WeightsConfig};
 
@@ -102,18 +104,6 @@ pub struct AuthConfig {
     /// A TOML file with more `[[hotkeys]]`.
     #[serde(default)]
     pub hotkeys_file: Option<PathBuf>,
-}
-
-/// What a hotkey is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Reports and evaluates.
-    Validator,
-    /// Works. A listed miner's uid and hotkey are facts that no report can change.
-    Miner,
-    /// Runs this server: may do what an admin key may.
-    Operator,
 }
 
 /// One hotkey of the allow-list.
@@ -407,12 +397,15 @@ impl Config {
         KindRegistry::with(self.kinds.clone())
     }
 
-    /// Hotkeys of one role, with uid and stake.
-    pub fn hotkeys(&self, role: Role) -> impl Iterator<Item = (Hotkey, u16, Stake)> {
-        self.auth.hotkeys.iter().filter(move |entry| entry.role == role).filter_map(|entry| {
-            let hotkey = Hotkey::parse(&entry.hotkey).ok()?;
-            Some((hotkey, entry.uid, Stake::from_tokens(entry.stake)?))
-        })
+    /// The operator's list of hotkeys, as what the chain says is put beside it.
+    #[must_use]
+    pub fn roles(&self) -> Roles {
+        let listed = self.auth.hotkeys.iter().filter_map(|entry| {
+            let stake = Stake::from_tokens(entry.stake)?;
+            let place = Place { uid: entry.uid, stake };
+            Some((Hotkey::parse(&entry.hotkey).ok()?, entry.role, place))
+        });
+        Roles::new(listed, self.chain.snapshot_max_age_millis())
     }
 }
 

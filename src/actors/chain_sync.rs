@@ -1,7 +1,6 @@
 //! ChainSync: what validators say of the chain, until more than half of the stake says the same. What
 //! is believed is a row; what still waits is in memory only, and comes again with the next snapshots.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +8,8 @@ use actix::prelude::*;
 
 use super::consensus::FollowChain;
 use super::{Deps, audit};
-use crate::config::Role;
-use crate::domain::chain::{Offers, Refused, Rule, Snapshot, Standing, trusted};
+use crate::domain::chain::{Offers, Refused, Rule, Snapshot, Standing};
 use crate::domain::ids::Hotkey;
-use crate::domain::units::Stake;
 use crate::domain::watch::SnapshotAge;
 use crate::store::{Adopt, Adopted, Nonce, SnapshotRow, StoreResult};
 
@@ -30,13 +27,6 @@ impl ChainSync {
         let believed = believed.map(Arc::new);
         believed.iter().for_each(|row| tell(row));
         Self { deps, offers: Offers::default(), believed }
-    }
-
-    /// Everybody whose word counts, with their stakes.
-    fn trusted(&self) -> BTreeMap<Hotkey, Stake> {
-        let configured = self.deps.config.hotkeys(Role::Validator);
-        let configured = configured.map(|(hotkey, _, stake)| (hotkey, stake)).collect();
-        trusted(&configured, self.believed.as_ref().map(|row| &*row.snapshot))
     }
 }
 
@@ -86,13 +76,13 @@ impl Handler<TakeSnapshot> for ChainSync {
 
     fn handle(&mut self, take: TakeSnapshot, _: &mut Self::Context) -> Self::Result {
         let TakeSnapshot { sender, snapshot, nonce } = take;
-        let trusted = self.trusted();
+        let roles = Arc::clone(&self.deps.roles.borrow());
         let rule = Rule {
             netuid: self.deps.config.netuid,
             current: self.believed.as_ref().map(|row| row.snapshot.block),
             every: self.deps.config.chain.snapshot_every,
             stake_min: self.deps.config.chain.stake_min(),
-            trusted: &trusted,
+            trusted: roles.witnesses(),
         };
         let (snapshot, senders) = match self.offers.take(&rule, &sender, snapshot) {
             Err(refused) => return Box::pin(actix::fut::ready(Ok(Err(refused)))),
@@ -119,6 +109,7 @@ impl Handler<TakeSnapshot> for ChainSync {
                     audit::adopted(&act.deps, act.believed.as_deref(), &row, &told);
                     if row.snapshot.block > current {
                         tell(&row);
+                        act.deps.believe(&row);
                         act.believed = Some(Arc::new(row));
                     }
                     Ok(Taken::Believed(told.len()))
@@ -145,20 +136,6 @@ impl Handler<Believed> for ChainSync {
 
     fn handle(&mut self, _: Believed, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.believed.clone())
-    }
-}
-
-/// Whether a validator may judge and set weights: `None` when it may, else the block as of which it has no permit.
-#[derive(Debug, Message)]
-#[rtype(result = "Option<i64>")]
-pub struct PermitOf(pub Hotkey);
-
-impl Handler<PermitOf> for ChainSync {
-    type Result = Option<i64>;
-
-    fn handle(&mut self, PermitOf(hotkey): PermitOf, _: &mut Self::Context) -> Self::Result {
-        let believed = self.believed.as_ref()?;
-        (!self.trusted().contains_key(&hotkey)).then_some(believed.snapshot.block)
     }
 }
 

@@ -30,13 +30,15 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use actix::prelude::*;
+use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::domain::chain::Roles;
 use crate::domain::ids::TaskId;
 use crate::domain::kind::KindRegistry;
 use crate::domain::units::{HOUR, Millis};
 use crate::outside::{Blobs, Clock, Wake};
-use crate::store::{Loaded, Store, StoreResult};
+use crate::store::{Loaded, SnapshotRow, Store, StoreResult};
 use chain_sync::ChainSync;
 use consensus::ConsensusSupervisor;
 use courier::Courier;
@@ -61,6 +63,7 @@ pub struct Deps {
     pub overload: Overload,
     /// Who is to be woken by what.
     pub wake: Wake,
+    roles: watch::Sender<Arc<Roles>>,
     public_url: OnceLock<String>,
     distributor: OnceLock<Addr<Distributor>>,
     consensus: OnceLock<Addr<ConsensusSupervisor>>,
@@ -76,6 +79,7 @@ impl Deps {
         kinds: Arc<KindRegistry>,
     ) -> Arc<Self> {
         let (directory, overload) = (Directory::default(), Overload::default());
+        let roles = Arc::new(config.roles());
         Arc::new(Self {
             store,
             clock,
@@ -84,10 +88,23 @@ impl Deps {
             directory,
             overload,
             wake: Wake::default(),
+            roles: watch::Sender::new(roles),
             public_url: OnceLock::new(),
             distributor: OnceLock::new(),
             consensus: OnceLock::new(),
         })
+    }
+
+    /// Who may speak as what, now and as it changes.
+    #[must_use]
+    pub fn roles(&self) -> watch::Receiver<Arc<Roles>> {
+        self.roles.subscribe()
+    }
+
+    /// A snapshot is believed: who may speak as what changes with the next request.
+    fn believe(&self, row: &SnapshotRow) {
+        let believing = self.roles.borrow().believing(&row.snapshot, row.adopted_at);
+        self.roles.send_replace(Arc::new(believing));
     }
 
     /// Says where the outside reaches this server, without a slash at the end.
@@ -173,6 +190,7 @@ impl Actors {
             true => deps.store.metagraph(deps.config.netuid).await?,
             false => None,
         };
+        believed.iter().for_each(|row| deps.believe(row));
         let snapshot = believed.as_ref().map(|row| row.snapshot.clone());
         let consensus = ConsensusSupervisor::new(deps.clone(), loaded, snapshot).start();
         let consensus = deps.consensus.get_or_init(|| consensus).clone();

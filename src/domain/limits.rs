@@ -76,6 +76,9 @@ pub const REPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const MERGE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Bytes of a snapshot as it is sent: so many rows of a kilobyte.
 pub const SNAPSHOT_BYTES_MAX: usize = NEURONS_MAX * 1_024;
+/// Whoever is refused since the snapshot is too old may ask again after so many seconds: validators
+/// send one every few minutes.
+pub const SNAPSHOT_AGAIN_SECS: u64 = 30;
 /// Rows of a snapshot of the metagraph: sixteen times what subnets have today.
 pub const NEURONS_MAX: usize = 4_096;
 /// Largest number of a block: a million years of them.

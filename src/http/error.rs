@@ -89,6 +89,8 @@ codes! {
     TimedOut = "timed_out", 504, "Not ready in time";
     /// The server is full.
     Full = "full", 503, "The server is full";
+    /// The chain's word on the caller is too old.
+    SnapshotOld = "snapshot_old", 503, "What is known of the chain is too old";
     /// The server cannot do it now.
     Unavailable = "unavailable", 503, "Not available now";
     /// A defect; the log has the rest.

@@ -22,7 +22,6 @@ mod story;
 mod upload;
 mod view;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -35,16 +34,17 @@ use actix_web::{App, Error, web};
 use quick_cache::sync::Cache;
 use tokio::sync::watch;
 
+use crate::actors::Overload;
 use crate::actors::chain_sync::ChainSync;
 use crate::actors::consensus::ConsensusSupervisor;
 use crate::actors::directory::Directory;
 use crate::actors::distributor::Distributor;
 use crate::actors::stats::Stats;
-use crate::config::{Config, Role};
+use crate::config::Config;
+use crate::domain::chain::Roles;
 use crate::domain::ids::{FileId, Hotkey};
 use crate::domain::kind::KindRegistry;
 use crate::domain::limits;
-use crate::domain::units::Stake;
 use crate::domain::webhook::receiver;
 use crate::identity::Keypair;
 use crate::outside::{Blobs, Clock, Wake};
@@ -73,8 +73,10 @@ pub struct Web {
     pub keys: auth::Keys,
     /// Nonces of late.
     pub replays: auth::Replays,
-    /// Hotkeys of the configuration.
-    pub roles: Roles,
+    /// Who may speak as what.
+    pub roles: watch::Receiver<Arc<Roles>>,
+    /// When callers could not be served for reasons of ours.
+    pub overload: Overload,
     /// Permits.
     pub gate: intake::Gate,
     /// Tasks per minute of clients.
@@ -133,33 +135,6 @@ impl Web {
     /// What is wrong with it, to be said after its field's name.
     pub fn may_tell(&self, url: &str) -> Result<(), String> {
         receiver(url, self.config.webhooks.private_addresses).map(|_| ())
-    }
-}
-
-/// Hotkeys of the configuration and what they are.
-#[derive(Debug)]
-pub struct Roles(HashMap<Hotkey, (Role, u16, Stake)>);
-
-impl Roles {
-    /// As configured.
-    #[must_use]
-    pub fn new(config: &Config) -> Self {
-        let of = |role| {
-            config.hotkeys(role).map(move |(hotkey, uid, stake)| (hotkey, (role, uid, stake)))
-        };
-        Self([Role::Miner, Role::Validator, Role::Operator].into_iter().flat_map(of).collect())
-    }
-
-    /// A hotkey's role, uid and stake.
-    #[must_use]
-    pub fn of(&self, hotkey: &Hotkey) -> Option<(Role, u16, Stake)> {
-        self.0.get(hotkey).copied()
-    }
-
-    /// Whether it has this role.
-    #[must_use]
-    pub fn is(&self, hotkey: &Hotkey, role: Role) -> bool {
-        self.of(hotkey).is_some_and(|(own, ..)| own == role)
     }
 }
 

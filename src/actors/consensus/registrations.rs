@@ -1,7 +1,7 @@
 //! Who has which uid: as the chain says, once a snapshot of it is believed; until then as configured,
 //! else as the reports agree. Registrations follow; what a restart finds differing is put right.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use actix::prelude::*;
@@ -12,11 +12,11 @@ use crate::actors::Deps;
 use crate::actors::distributor::LeaseLost;
 use crate::actors::fleet;
 use crate::config::{Config, Role};
-use crate::domain::chain::{Change, Known, Snapshot, changes, trusted};
+use crate::domain::chain::{Change, Known, Roles, Snapshot, changes};
 use crate::domain::consensus::{ChainFacts, Changed, ReportTable, Standing};
 use crate::domain::ids::{Hotkey, MinerUid, RegistrationId};
 use crate::domain::limits;
-use crate::domain::units::{Score, Stake};
+use crate::domain::units::{Millis, Score, Stake};
 use crate::store::{
     Deregister, Register, Registered, RegistrationRow, StoreError, StoreResult, TaskRecord,
 };
@@ -29,10 +29,8 @@ pub(super) struct Tenants {
     /// Hotkeys of configured miners, which no report can change.
     facts: HashMap<MinerUid, Hotkey>,
     fact_hotkeys: HashSet<Hotkey>,
-    /// Configured validators.
-    validators: BTreeMap<Hotkey, (u16, Stake)>,
-    /// Stakes of those whose word counts.
-    stakes: BTreeMap<Hotkey, Stake>,
+    /// Who counts as a validator, with what stake.
+    roles: Roles,
 }
 
 /// Who has a uid.
@@ -55,28 +53,25 @@ impl Tenant<'_> {
 
 impl Tenants {
     pub(super) fn new(config: &Config, believed: Option<Arc<Snapshot>>) -> Self {
-        let facts = config.hotkeys(Role::Miner);
-        let facts: HashMap<_, _> = facts.map(|(hotkey, uid, _)| (MinerUid(uid), hotkey)).collect();
-        let validators = config.hotkeys(Role::Validator);
-        let mut tenants = Self {
-            snapshot: None,
-            listed: HashSet::new(),
-            fact_hotkeys: facts.values().cloned().collect(),
-            facts,
-            validators: validators.map(|(hotkey, uid, stake)| (hotkey, (uid, stake))).collect(),
-            stakes: BTreeMap::new(),
-        };
-        tenants.believe(believed);
+        let roles = config.roles();
+        let miners = roles.all_configured().filter(|(_, role, _)| *role == Role::Miner);
+        let facts = miners.map(|(hotkey, _, place)| (MinerUid(place.uid), hotkey.clone()));
+        let facts: HashMap<_, _> = facts.collect();
+        let fact_hotkeys = facts.values().cloned().collect();
+        let mut tenants =
+            Self { snapshot: None, listed: HashSet::new(), facts, fact_hotkeys, roles };
+        if let Some(snapshot) = believed {
+            tenants.believe(snapshot);
+        }
         tenants
     }
 
-    fn believe(&mut self, snapshot: Option<Arc<Snapshot>>) {
-        let configured = self.validators.iter();
-        let configured = configured.map(|(hotkey, (_, stake))| (hotkey.clone(), *stake)).collect();
-        self.stakes = trusted(&configured, snapshot.as_deref());
-        let neurons = snapshot.iter().flat_map(|snapshot| snapshot.neurons.values());
+    fn believe(&mut self, snapshot: Arc<Snapshot>) {
+        // Since when it is believed decides who may speak, not what was said.
+        self.roles = self.roles.believing(&snapshot, Millis(0));
+        let neurons = snapshot.neurons.values();
         self.listed = neurons.map(|neuron| neuron.hotkey.clone()).collect();
-        self.snapshot = snapshot;
+        self.snapshot = Some(snapshot);
     }
 
     /// Who has a uid. A configured hotkey stands at its own uid only, and only where the chain does not
@@ -105,21 +100,23 @@ impl Tenants {
     /// Whether somebody who may set weights has the uid: it gets no registration by the chain alone.
     fn is_validator(&self, uid: MinerUid) -> bool {
         let neuron = self.snapshot.as_ref().and_then(|snapshot| snapshot.neurons.get(&uid));
-        neuron.is_some_and(|n| n.validator_permit || self.validators.contains_key(&n.hotkey))
+        let named = |hotkey| self.roles.configured(hotkey) == Some(Role::Validator);
+        neuron.is_some_and(|n| n.validator_permit || named(&n.hotkey))
     }
 
-    /// The stake of a configured validator that counts; nothing of others.
+    /// The stake with which a validator counts, where that is known.
     pub(super) fn stake(&self, hotkey: &Hotkey) -> Option<Stake> {
-        self.validators.get(hotkey)?;
-        Some(self.stakes.get(hotkey).copied().unwrap_or(Stake::ZERO))
+        self.roles.stake(hotkey)
     }
 
     /// Tells the table what is not put to the vote; `before` was told last.
     pub(super) fn tell(&self, table: &mut ReportTable, before: Option<&Snapshot>) {
-        for (hotkey, (uid, _)) in &self.validators {
-            let (stake, hotkey) = (self.stake(hotkey), hotkey.clone());
-            let (uid, reputation) = (Some(*uid), Score::ONE);
-            table.set_standing(Standing { hotkey, uid, stake, reputation });
+        let known: Vec<_> = table.validators().map(|known| (known.hotkey, known.uid)).collect();
+        let named = self.roles.all_configured().filter(|(_, role, _)| *role == Role::Validator);
+        let named = named.map(|(hotkey, _, place)| (hotkey.clone(), Some(place.uid)));
+        for (hotkey, uid) in known.into_iter().chain(named) {
+            let (stake, uid) = (self.stake(&hotkey), self.roles.uid(&hotkey).or(uid));
+            table.set_standing(Standing { hotkey, uid, stake, reputation: Score::ONE });
         }
         for uid in before.iter().flat_map(|before| before.neurons.keys()) {
             if !self.is_on_chain(*uid) {
@@ -151,7 +148,7 @@ impl Handler<FollowChain> for ConsensusSupervisor {
         if before.as_ref().is_some_and(|before| before.block >= snapshot.block) {
             return Box::pin(std::future::ready(()));
         }
-        self.tenants.believe(Some(snapshot));
+        self.tenants.believe(snapshot);
         self.tenants.tell(&mut self.table, before.as_deref());
         self.follow(ctx);
         self.merge_soon(ctx);

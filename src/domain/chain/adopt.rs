@@ -51,8 +51,11 @@ pub enum Refused {
         /// The least.
         least: f64,
     },
-    /// The sender may not set weights.
-    #[error("you have no validator permit as of block {block}")]
+    /// The sender may not set weights, or is none of those whom the operator asks about the chain.
+    #[error(
+        "your word on the chain does not count: you need a validator permit with stake as of block \
+         {block}, and a place in the operator's `[[auth.hotkeys]]`"
+    )]
     NoPermit {
         /// Of what is believed.
         block: i64,
@@ -115,7 +118,7 @@ pub struct Rule<'a> {
 /// have a permit and stake by the snapshot that is believed. Before there is one, and if it knows none
 /// of them, which would shut everybody out for ever, the configured stakes count.
 #[must_use]
-pub fn trusted(
+pub(super) fn trusted(
     configured: &BTreeMap<Hotkey, Stake>,
     believed: Option<&Snapshot>,
 ) -> BTreeMap<Hotkey, Stake> {

@@ -4,6 +4,7 @@
 //! ```text
 //! snapshot   a validator's JSON ─▶ Snapshot, or the field that is wrong
 //! adopt      offers of several validators ─▶ the one that more than half of the stake gave
+//! roles      snapshot + the operator's list ─▶ who may speak as what, and from which uid
 //! changes    our open registrations + snapshot ─▶ opened, confirmed, renamed, replaced, gone
 //! submission submitted │ committed ─▶ revealed ─▶ settled; failed, reorged
 //! credit     submissions + snapshot ─▶ what the chain made of each miner's weight
@@ -12,12 +13,14 @@
 mod adopt;
 mod changes;
 mod credit;
+mod roles;
 mod snapshot;
 mod submission;
 
-pub use adopt::{Offers, Refused, Rule, Standing, trusted};
+pub use adopt::{Offers, Refused, Rule, Standing};
 pub use changes::{Change, Known, changes};
 pub use credit::{ChainFigures, SetWeight, Vector, Weighed, credit};
+pub use roles::{Denied, Place, Role, Roles};
 pub use snapshot::{BadSnapshot, Neuron, Snapshot};
 pub use submission::{
     Event, Impossible, Limits, Mode, Settled, State, Submission, Warning, warnings,

@@ -11,8 +11,9 @@ use super::keys::{KeyCaller, Scope};
 use super::signed::{Unproven, state};
 use crate::actors::consensus::Reporter;
 use crate::actors::directory::Entry;
-use crate::config::Role;
+use crate::domain::chain::{Denied, Place, Role};
 use crate::domain::ids::{Hotkey, MinerUid};
+use crate::domain::limits::SNAPSHOT_AGAIN_SECS;
 use crate::domain::units::Stake;
 use crate::http::Web;
 use crate::http::error::{ApiError, ApiResult, Code};
@@ -110,11 +111,11 @@ impl ClientCaller {
                 Ok(Self { owner: key.id.clone(), admin, nonce: None })
             }
             Caller::Signer { hotkey, nonce } => {
-                let operator = web.roles.is(hotkey, Role::Operator);
-                if !operator && web.roles.of(hotkey).is_none() {
+                let Some(role) = web.roles.borrow().configured(hotkey) else {
                     return Err(forbidden("clients with an API key"));
-                }
-                Ok(Self { owner: hotkey.to_string(), admin: operator, nonce: nonce.clone() })
+                };
+                let admin = role == Role::Operator;
+                Ok(Self { owner: hotkey.to_string(), admin, nonce: nonce.clone() })
             }
         }
     }
@@ -148,6 +149,8 @@ impl MinerCaller {
                 _ => return Err(forbidden("miners")),
             },
         };
+        let vouched = web.roles.borrow().miner(hotkey, web.clock.now());
+        vouched.map_err(|why| denied(web, hotkey, why))?;
         let entry = web.directory.by_hotkey(hotkey).ok_or_else(|| {
             ApiError::new(
                 Code::NotRegistered,
@@ -185,28 +188,16 @@ pub struct ValidatorCaller {
 
 impl ValidatorCaller {
     pub(in crate::http) fn of(web: &Web, caller: &Caller) -> ApiResult<Self> {
-        let (hotkey, nonce) = match caller {
-            Caller::Nobody => return Err(who()),
-            Caller::Unproven(_) => return Err(no_upload()),
-            Caller::Developer => return Err(forbidden("validators (name one in `X-Dev-Hotkey`)")),
-            Caller::Signer { hotkey, nonce } => (hotkey, nonce.clone()),
-            Caller::Key(key) => {
-                match key.scopes.iter().find(|s| matches!(s, Scope::Validator(_))) {
-                    Some(Scope::Validator(hotkey)) => (hotkey, None),
-                    _ => return Err(forbidden("validators")),
-                }
-            }
-        };
-        let hotkey = hotkey.clone();
-        match web.roles.of(&hotkey) {
-            Some((Role::Validator, uid, stake)) => {
+        let (hotkey, nonce) = validator(caller)?;
+        let place = web.roles.borrow().validator(&hotkey, web.clock.now());
+        match place {
+            Ok(Place { uid, stake }) => {
                 Ok(Self { hotkey, uid: Some(uid), stake: Some(stake), nonce })
             }
-            None if web.config.auth.dev => Ok(Self { hotkey, uid: None, stake: None, nonce }),
-            Some(_) | None => Err(ApiError::new(
-                Code::NotRegistered,
-                format!("`{hotkey}` is not a validator here (`auth.hotkeys`)"),
-            )),
+            Err(Denied::Unknown) if web.config.auth.dev => {
+                Ok(Self { hotkey, uid: None, stake: None, nonce })
+            }
+            Err(why) => Err(denied(web, &hotkey, why)),
         }
     }
 
@@ -229,6 +220,55 @@ impl ValidatorCaller {
 }
 extractor!(ValidatorCaller);
 
+/// Whom a signer, or the bearer of a key, claims to be as a validator.
+fn validator(caller: &Caller) -> ApiResult<(Hotkey, Option<Nonce>)> {
+    match caller {
+        Caller::Nobody => Err(who()),
+        Caller::Unproven(_) => Err(no_upload()),
+        Caller::Developer => Err(forbidden("validators (name one in `X-Dev-Hotkey`)")),
+        Caller::Signer { hotkey, nonce } => Ok((hotkey.clone(), nonce.clone())),
+        Caller::Key(key) => match key.scopes.iter().find(|s| matches!(s, Scope::Validator(_))) {
+            Some(Scope::Validator(hotkey)) => Ok((hotkey.clone(), None)),
+            _ => Err(forbidden("validators")),
+        },
+    }
+}
+
+/// A validator whose word on the chain may count. One that the operator named may always speak of it,
+/// with a permit or without: it is how a chain that knows none of them becomes known again. What its
+/// word weighs is another question.
+#[derive(Debug, Clone)]
+pub struct WitnessCaller(pub ValidatorCaller);
+
+impl WitnessCaller {
+    pub(in crate::http) fn of(web: &Web, caller: &Caller) -> ApiResult<Self> {
+        let (hotkey, nonce) = validator(caller)?;
+        let (named, uid) = {
+            let roles = web.roles.borrow();
+            (roles.configured(&hotkey) == Some(Role::Validator), roles.uid(&hotkey))
+        };
+        if named {
+            return Ok(Self(ValidatorCaller { hotkey, uid, stake: None, nonce }));
+        }
+        ValidatorCaller::of(web, caller).map(Self)
+    }
+}
+extractor!(WitnessCaller);
+
+/// What to say to somebody whom nobody vouches for.
+fn denied(web: &Web, hotkey: &Hotkey, why: Denied) -> ApiError {
+    let detail = format!("`{hotkey}` {why}");
+    match why {
+        Denied::NoPermit { .. } => ApiError::new(Code::Forbidden, detail),
+        Denied::Unknown | Denied::Gone { .. } => ApiError::new(Code::NotRegistered, detail),
+        Denied::Old { .. } => {
+            // Whoever could not answer meanwhile is not to blame.
+            web.overload.note(web.clock.now());
+            ApiError::new(Code::SnapshotOld, detail).retry_after(SNAPSHOT_AGAIN_SECS)
+        }
+    }
+}
+
 /// Somebody who may run this server.
 #[derive(Debug, Clone)]
 pub struct Admin {
@@ -245,7 +285,9 @@ impl Admin {
             Caller::Key(key) if key.scopes.contains(&Scope::Admin) => {
                 Ok(Self { name: key.id.clone() })
             }
-            Caller::Signer { hotkey, .. } if web.roles.is(hotkey, Role::Operator) => {
+            Caller::Signer { hotkey, .. }
+                if web.roles.borrow().configured(hotkey) == Some(Role::Operator) =>
+            {
                 Ok(Self { name: hotkey.to_string() })
             }
             Caller::Key(_) | Caller::Signer { .. } => Err(forbidden("operators")),
@@ -265,16 +307,13 @@ impl AnyCaller {
             Caller::Unproven(_) => Err(no_upload()),
             Caller::Developer | Caller::Key(_) => Ok(Self(caller.clone())),
             Caller::Signer { hotkey, .. } => {
-                let known = web.config.auth.dev
-                    || web.roles.of(hotkey).is_some()
-                    || web.directory.by_hotkey(hotkey).is_some();
-                if known {
-                    return Ok(Self(caller.clone()));
+                let reported = web.config.auth.dev || web.directory.by_hotkey(hotkey).is_some();
+                let vouched = web.roles.borrow().anybody(hotkey, reported, web.clock.now());
+                match vouched {
+                    Err(Denied::Unknown) if web.config.auth.dev => Ok(Self(caller.clone())),
+                    Err(why) => Err(denied(web, hotkey, why)),
+                    Ok(()) => Ok(Self(caller.clone())),
                 }
-                Err(ApiError::new(
-                    Code::NotRegistered,
-                    format!("`{hotkey}` is neither configured here nor a miner reported lately"),
-                ))
             }
         }
     }

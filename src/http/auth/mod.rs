@@ -12,7 +12,9 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 
-pub use caller::{Admin, AnyCaller, Caller, ClientCaller, MinerCaller, ValidatorCaller};
+pub use caller::{
+    Admin, AnyCaller, Caller, ClientCaller, MinerCaller, ValidatorCaller, WitnessCaller,
+};
 pub use keys::Keys;
 pub use replay::Replays;
 pub use signed::{Unproven, UploadCaller};

@@ -26,6 +26,7 @@ pub(super) mod performance;
 pub(super) mod pull;
 pub(super) mod reports;
 pub(super) mod responses;
+pub(super) mod roles;
 pub(super) mod scores;
 pub(super) mod standing;
 pub(super) mod submissions;

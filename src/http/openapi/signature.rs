@@ -9,7 +9,7 @@ use serde::forward_to_deserialize_any;
 use super::operation::Callers;
 use crate::http::Web;
 use crate::http::auth::{
-    Admin, AnyCaller, ClientCaller, MinerCaller, UploadCaller, ValidatorCaller,
+    Admin, AnyCaller, ClientCaller, MinerCaller, UploadCaller, ValidatorCaller, WitnessCaller,
 };
 use crate::http::upload::Body;
 
@@ -50,6 +50,7 @@ callers! {
     ClientCaller => Some(Callers::Clients);
     MinerCaller => Some(Callers::Miners);
     ValidatorCaller => Some(Callers::Validators);
+    WitnessCaller => Some(Callers::Validators);
     Admin => Some(Callers::Admins);
     // Clients hand in, miners answer: the handler proves which.
     UploadCaller => None;

@@ -9,7 +9,7 @@ use crate::domain::chain::{Refused, Snapshot};
 use crate::domain::limits::SNAPSHOT_BYTES_MAX;
 use crate::domain::units::RAO_PER_TOKEN;
 use crate::http::Web;
-use crate::http::auth::{AnyCaller, ValidatorCaller};
+use crate::http::auth::{AnyCaller, WitnessCaller};
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::Fields;
 use crate::http::upload::read_body;
@@ -21,7 +21,7 @@ const FIELDS: [&str; 7] =
 /// `POST /chain/metagraph`: believed once more than half of the stake said the same.
 pub(super) async fn put(
     web: Data<Web>,
-    caller: ValidatorCaller,
+    WitnessCaller(caller): WitnessCaller,
     request: HttpRequest,
     payload: Payload,
 ) -> ApiResult {

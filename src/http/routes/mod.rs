@@ -15,6 +15,7 @@ mod performance;
 mod pull;
 mod reports;
 mod responses;
+mod roles;
 mod scores;
 mod standing;
 mod submissions;
@@ -81,6 +82,7 @@ pub(super) fn entries() -> Vec<Entry> {
         post "/api/v1/admin/keys" ops::create_key;
         delete "/api/v1/admin/keys/{id}" ops::revoke_key;
         get "/api/v1/admin/audit" audit::list;
+        get "/api/v1/admin/roles" roles::list;
         // Clients
         post "/api/v1/transcription" submit::transcription;
         post "/api/v1/tts" submit::tts;

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use super::chain::followed;
 use super::tasks::number;
-use super::validators::permitted;
 use crate::actors::chain_sync::Believed;
 use crate::domain::chain::{Limits, Mode, State, warnings};
 use crate::domain::ids::{BadId, Hotkey, MinerUid};
@@ -130,7 +129,6 @@ pub(super) async fn put(
         return Err(ApiError::field("state", "is missing"));
     };
     let reporter = caller.reporter(named.and_then(|uid| u16::try_from(uid).ok()))?;
-    permitted(&web, &caller).await?;
     let command = PutSubmission {
         netuid: web.config.netuid,
         validator: reporter.hotkey,

@@ -4,7 +4,6 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
-use crate::actors::chain_sync::PermitOf;
 use crate::actors::consensus::KnowValidator;
 use crate::actors::stats::TakeEvaluation;
 use crate::domain::ids::{MinerUid, TaskId, ValidatorId};
@@ -125,16 +124,6 @@ pub(super) async fn mark_seen(
     })))
 }
 
-/// Whether the chain, as far as it is known, lets this validator judge.
-///
-/// # Errors
-/// 403 where it has no permit; nothing was taken then.
-pub(super) async fn permitted(web: &Web, caller: &ValidatorCaller) -> ApiResult<()> {
-    let Some(block) = web.chain.send(PermitOf(caller.hotkey.clone())).await? else { return Ok(()) };
-    let detail = format!("you have no validator permit as of block {block}: nothing was taken");
-    Err(ApiError::new(Code::Forbidden, detail))
-}
-
 /// `POST /validator/evaluation`.
 pub(super) async fn evaluate(
     web: Data<Web>,
@@ -148,7 +137,6 @@ pub(super) async fn evaluate(
     let data = fields.value("evaluation_data");
     let data = fields.need("evaluation_data", data);
     let task = fields.finish("task_id", task)?;
-    permitted(&web, &caller).await?;
     let validator = id_of(&web, &caller, uid.and_then(|uid| u16::try_from(uid).ok())).await?;
     let answered = web.answered.of(&*web.store, task).await?;
     let answered = answered.ok_or_else(|| ApiError::not_found("task"))?;

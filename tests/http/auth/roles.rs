@@ -98,6 +98,7 @@ fn routes() -> Vec<(For, &'static str, String, Option<Value>)> {
         (For::Known, "GET", "/api/v1/performance-stats", None),
         (For::Clients, "GET", "/api/v1/usage", None),
         (For::Admins, "GET", "/api/v1/admin/audit", None),
+        (For::Admins, "GET", "/api/v1/admin/roles", None),
         (For::Admins, "GET", "/api/v1/admin/keys", None),
         (For::Admins, "POST", "/api/v1/admin/drain", none()),
         (For::Admins, "POST", "/api/v1/admin/keys", none()),

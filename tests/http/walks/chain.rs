@@ -43,6 +43,14 @@ fn as_of(body: &Value, uid: u16) -> Value {
     body
 }
 
+/// Whoever has a permit reports these miners.
+async fn report(app: &TestApp, miners: &[&Peer]) {
+    let statuses: Value = miners.iter().map(|miner| status(miner)).collect();
+    for n in 0..2 {
+        app.send_report(&validator(n), &statuses).await.ok();
+    }
+}
+
 async fn registration(app: &TestApp, peer: &Peer) -> String {
     let answer = app.view(peer).await;
     answer["registration"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
@@ -65,13 +73,13 @@ async fn a_new_hotkey_is_the_same_miner_and_a_new_block_is_another_one() {
     assert_eq!(registration(&app, &renamed).await, id);
     app.send_poll(&zero, "").await.problem(403, "not_registered");
     // Whoever still speaks of the old name does not bring it back, and neither does a restart.
-    app.report(&[&zero]).await;
+    report(&app, &[&zero]).await;
     app.restart().await;
     app.heartbeat(&renamed, &lease).await.ok();
     app.answer(&renamed, &lease).await.ok();
     app.until(&task, "done").await;
     // Then somebody else takes the uid: what the old one holds goes to others.
-    app.report(&[&renamed, &one]).await;
+    report(&app, &[&renamed, &one]).await;
     let second = app.submit_tts(&[("redundancy", "1")]).await;
     let (holder, lease) = app.holder(&[&renamed, &one], &second).await;
     let newcomer = Peer::named("http-newcomer", holder.uid);
@@ -79,7 +87,7 @@ async fn a_new_hotkey_is_the_same_miner_and_a_new_block_is_another_one() {
     adopt(&app, 1_100, &[(&newcomer, 900), (other, since)]).await;
     app.answer(holder, &lease).await.problem(403, "not_registered");
     app.advance(2_000);
-    app.report(&[&newcomer, other]).await;
+    report(&app, &[&newcomer, other]).await;
     app.holder(&[&newcomer, other], &second).await;
     assert_ne!(registration(&app, &newcomer).await, id);
     app.finish().await;
@@ -96,7 +104,7 @@ async fn the_chain_says_who_is_a_miner() {
         // Nobody reported it, and it may ask for work; a validator is not made a miner.
         assert_eq!(app.leases(&three).await, Vec::<Value>::new());
         app.send_poll(&four, "").await.problem(403, "not_registered");
-        app.report(&[&four, &nine]).await;
+        report(&app, &[&four, &nine]).await;
         app.send_poll(&four, "").await.problem(403, "not_registered");
         app.send_poll(&nine, "").await.problem(403, "not_registered");
         app.send_poll(&validator(0), "").await.problem(403, "not_registered");

@@ -25,3 +25,4 @@ mod told;
 mod waiting;
 mod watched;
 mod weights;
+mod who;

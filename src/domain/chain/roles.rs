@@ -1,0 +1,404 @@
+//! Who may speak as what. The chain decides while the snapshot that is believed is young enough;
+//! before there is one, and when it has become too old, the operator's allow-list does: roles that
+//! nobody can vouch for any more are closed, not left open.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::adopt::trusted;
+use super::snapshot::Snapshot;
+use crate::domain::ids::Hotkey;
+use crate::domain::units::{Millis, Stake};
+
+/// What a hotkey is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Reports and evaluates.
+    Validator,
+    /// Works. A listed miner's uid and hotkey are facts that no report can change.
+    Miner,
+    /// Runs this server: may do what an admin key may.
+    Operator,
+}
+
+/// Where a hotkey stands in the subnet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its uid.
+    pub uid: u16,
+    /// Its stake.
+    pub stake: Stake,
+}
+
+/// Why a hotkey has no role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// Nobody knows it as that.
+    #[error("is not known here: neither the chain nor `[[auth.hotkeys]]` lists it as that")]
+    Unknown,
+    /// The chain lists it, or the operator does, and it may not set weights.
+    #[error("has no validator permit with stake as of block {block}")]
+    NoPermit {
+        /// Of what is believed.
+        block: i64,
+    },
+    /// The chain does not list it any more.
+    #[error("is not registered as of block {block}")]
+    Gone {
+        /// Of what is believed.
+        block: i64,
+    },
+    /// It had its role by a snapshot that is too old to vouch for it.
+    #[error(
+        "had its role by block {block}, which is {age_secs} s old (at most {most_secs}); try again \
+         once validators have sent a newer snapshot of the chain"
+    )]
+    Old {
+        /// Of what is believed.
+        block: i64,
+        /// Since it was believed.
+        age_secs: i64,
+        /// How old it may be.
+        most_secs: i64,
+    },
+}
+
+/// What is believed of the chain.
+#[derive(Debug, Clone)]
+struct Chain {
+    block: i64,
+    adopted_at: Millis,
+    /// Everybody on it, and whether it has a permit and stake.
+    listed: HashMap<Hotkey, (Place, bool)>,
+    /// Whether anybody has.
+    any_permit: bool,
+}
+
+/// See the module's docs. Made anew with each snapshot that is believed.
+#[derive(Debug, Clone)]
+pub struct Roles {
+    configured: BTreeMap<Hotkey, (Role, Place)>,
+    chain: Option<Chain>,
+    /// Stakes of those whose word on the chain counts.
+    witnesses: BTreeMap<Hotkey, Stake>,
+    most_millis: i64,
+}
+
+impl Roles {
+    /// As configured, of no chain; snapshots to come vouch for `most_millis` milliseconds.
+    #[must_use]
+    pub fn new(
+        configured: impl IntoIterator<Item = (Hotkey, Role, Place)>,
+        most_millis: i64,
+    ) -> Self {
+        let entry = |(hotkey, role, place)| (hotkey, (role, place));
+        let configured = configured.into_iter().map(entry).collect();
+        let mut roles = Self { configured, chain: None, witnesses: BTreeMap::new(), most_millis };
+        roles.witnesses = trusted(&roles.configured_validators(), None);
+        roles
+    }
+
+    /// The same, when this snapshot is believed since then.
+    #[must_use]
+    pub fn believing(&self, snapshot: &Snapshot, adopted_at: Millis) -> Self {
+        let listed = snapshot.neurons.iter().map(|(uid, neuron)| {
+            let permit = neuron.validator_permit && neuron.stake > Stake::ZERO;
+            (neuron.hotkey.clone(), (Place { uid: uid.0, stake: neuron.stake }, permit))
+        });
+        let listed: HashMap<_, _> = listed.collect();
+        let any_permit = listed.values().any(|(_, permit)| *permit);
+        let chain = Chain { block: snapshot.block, adopted_at, listed, any_permit };
+        Self {
+            configured: self.configured.clone(),
+            witnesses: trusted(&self.configured_validators(), Some(snapshot)),
+            chain: Some(chain),
+            most_millis: self.most_millis,
+        }
+    }
+
+    fn configured_validators(&self) -> BTreeMap<Hotkey, Stake> {
+        let all = self.configured.iter();
+        let validators = all.filter(|(_, (role, _))| *role == Role::Validator);
+        validators.map(|(hotkey, (_, place))| (hotkey.clone(), place.stake)).collect()
+    }
+
+    /// What the operator says that it is.
+    #[must_use]
+    pub fn configured(&self, hotkey: &Hotkey) -> Option<Role> {
+        self.configured.get(hotkey).map(|(role, _)| *role)
+    }
+
+    /// All hotkeys of the operator's list.
+    pub fn all_configured(&self) -> impl Iterator<Item = (&Hotkey, Role, Place)> {
+        self.configured.iter().map(|(hotkey, (role, place))| (hotkey, *role, *place))
+    }
+
+    /// Everybody whose word on the chain counts, with the stakes that count: see [`trusted`].
+    #[must_use]
+    pub const fn witnesses(&self) -> &BTreeMap<Hotkey, Stake> {
+        &self.witnesses
+    }
+
+    /// The newest block that is believed.
+    #[must_use]
+    pub fn block(&self) -> Option<i64> {
+        self.chain.as_ref().map(|chain| chain.block)
+    }
+
+    /// Since when that is believed.
+    #[must_use]
+    pub fn adopted_at(&self) -> Option<Millis> {
+        self.chain.as_ref().map(|chain| chain.adopted_at)
+    }
+
+    /// Everybody whom the operator named, as what, and then all validators of the chain that he did
+    /// not; by hotkey.
+    #[must_use]
+    pub fn named(&self) -> Vec<(&Hotkey, Role)> {
+        let configured = self.configured.iter().map(|(hotkey, (role, _))| (hotkey, *role));
+        let listed = self.chain.iter().flat_map(|chain| &chain.listed);
+        let permitted = listed.filter(|(_, (_, permit))| *permit).map(|(hotkey, _)| hotkey);
+        let mut others: Vec<_> =
+            permitted.filter(|hotkey| !self.configured.contains_key(*hotkey)).collect();
+        others.sort_unstable();
+        configured.chain(others.into_iter().map(|hotkey| (hotkey, Role::Validator))).collect()
+    }
+
+    /// Whether what is believed is too old to vouch for anybody.
+    #[must_use]
+    pub fn is_old(&self, now: Millis) -> bool {
+        self.chain.as_ref().is_some_and(|chain| self.old(chain, now).is_some())
+    }
+
+    fn old(&self, chain: &Chain, now: Millis) -> Option<Denied> {
+        let (age, most) = (now.since(chain.adopted_at), self.most_millis);
+        let old =
+            || Denied::Old { block: chain.block, age_secs: age / 1_000, most_secs: most / 1_000 };
+        (age > most).then(old)
+    }
+
+    /// The chain's word on a validator, however old that is: its place, or nothing without a permit.
+    fn permitted(&self, hotkey: &Hotkey) -> Option<Place> {
+        let (place, permit) = self.chain.as_ref()?.listed.get(hotkey)?;
+        permit.then_some(*place)
+    }
+
+    fn configured_place(&self, hotkey: &Hotkey, role: Role) -> Option<Place> {
+        let (own, place) = self.configured.get(hotkey)?;
+        (*own == role).then_some(*place)
+    }
+
+    /// The stake with which a validator's reports count: nothing of one that the chain gives no permit,
+    /// however old it is. `None` when nothing is known of it.
+    #[must_use]
+    pub fn stake(&self, hotkey: &Hotkey) -> Option<Stake> {
+        let configured = || self.configured_place(hotkey, Role::Validator).map(|own| own.stake);
+        match &self.chain {
+            Some(chain) if chain.any_permit => {
+                Some(self.permitted(hotkey).map_or(Stake::ZERO, |place| place.stake))
+            }
+            Some(_) | None => configured(),
+        }
+    }
+
+    /// Whether it may speak as a validator now, and from where.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn validator(&self, hotkey: &Hotkey, now: Millis) -> Result<Place, Denied> {
+        let configured = self.configured_place(hotkey, Role::Validator);
+        let Some(chain) = self.chain.as_ref() else { return configured.ok_or(Denied::Unknown) };
+        let block = chain.block;
+        let permitted = self.permitted(hotkey);
+        match (self.old(chain, now), permitted, configured) {
+            (None, Some(place), _) => Ok(place),
+            // A chain without a single validator shuts nobody out, or it would for ever.
+            (None, None, Some(place)) if !chain.any_permit => Ok(place),
+            (None, None, Some(_)) => Err(Denied::NoPermit { block }),
+            (None, None, None) if chain.listed.contains_key(hotkey) => {
+                Err(Denied::NoPermit { block })
+            }
+            (Some(_), place, Some(own)) => Ok(place.unwrap_or(own)),
+            (Some(old), Some(_), None) => Err(old),
+            (None | Some(_), None, None) => Err(Denied::Unknown),
+        }
+    }
+
+    /// Whether it may speak as a miner now, if it is registered here.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn miner(&self, hotkey: &Hotkey, now: Millis) -> Result<(), Denied> {
+        let Some(chain) = self.chain.as_ref() else { return Ok(()) };
+        if self.configured(hotkey) == Some(Role::Miner) {
+            return Ok(());
+        }
+        if let Some(old) = self.old(chain, now) {
+            return Err(old);
+        }
+        let gone = Denied::Gone { block: chain.block };
+        chain.listed.contains_key(hotkey).then_some(()).ok_or(gone)
+    }
+
+    /// Its uid: as the chain says, else as the operator does.
+    #[must_use]
+    pub fn uid(&self, hotkey: &Hotkey) -> Option<u16> {
+        let listed = self.chain.as_ref().and_then(|chain| chain.listed.get(hotkey));
+        let configured = || self.configured.get(hotkey).map(|(_, place)| place.uid);
+        listed.map(|(place, _)| place.uid).or_else(configured)
+    }
+
+    /// Whether anybody vouches for it now, as whatever; before the chain is known, whether it is
+    /// `reported` as a miner.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn anybody(&self, hotkey: &Hotkey, reported: bool, now: Millis) -> Result<(), Denied> {
+        if self.configured.contains_key(hotkey) {
+            return Ok(());
+        }
+        let Some(chain) = self.chain.as_ref() else {
+            return reported.then_some(()).ok_or(Denied::Unknown);
+        };
+        if !chain.listed.contains_key(hotkey) {
+            return Err(Denied::Unknown);
+        }
+        self.old(chain, now).map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::chain::make::{neuron, snapshot};
+
+    const MOST: i64 = 3_600_000;
+    const NOW: Millis = Millis(10 * MOST);
+
+    fn key(name: &str) -> Hotkey {
+        Hotkey::parse(name).unwrap()
+    }
+
+    fn place(uid: u16, tokens: f64) -> Place {
+        Place { uid, stake: Stake::from_tokens(tokens).unwrap() }
+    }
+
+    fn configured() -> Roles {
+        let of = |name, role, uid| (key(name), role, place(uid, 5.0));
+        let all = [
+            of("val", Role::Validator, 1),
+            of("spare", Role::Validator, 2),
+            of("worker", Role::Miner, 3),
+            of("boss", Role::Operator, 0),
+        ];
+        Roles::new(all, MOST)
+    }
+
+    fn row(uid: u16, hotkey: &str, stake: i64, permit: bool) -> serde_json::Value {
+        let mut row = neuron(uid);
+        row["hotkey"] = hotkey.into();
+        row["stake"] = stake.into();
+        row["validator_permit"] = permit.into();
+        row
+    }
+
+    /// The configured validator at another uid, one nobody configured, one without stake, two miners.
+    fn chain(adopted_at: Millis) -> Roles {
+        let rows = [
+            row(7, "val", 70, true),
+            row(8, "other", 80, true),
+            row(9, "poor", 0, true),
+            row(10, "digger", 1, false),
+            row(11, "spare", 1, false),
+        ];
+        configured().believing(&snapshot(1_000, &rows), adopted_at)
+    }
+
+    #[test]
+    fn without_a_chain_the_list_of_the_operator_counts() {
+        let roles = configured();
+        assert_eq!(roles.validator(&key("val"), NOW), Ok(place(1, 5.0)));
+        for name in ["other", "worker", "boss"] {
+            assert_eq!(roles.validator(&key(name), NOW), Err(Denied::Unknown), "{name}");
+        }
+        assert_eq!(roles.miner(&key("anybody"), NOW), Ok(()), "whoever the reports agree on");
+        assert_eq!(
+            (roles.stake(&key("val")), roles.stake(&key("other"))),
+            (place(1, 5.0).stake.into(), None)
+        );
+        assert!(!roles.is_old(NOW));
+        assert_eq!(roles.anybody(&key("boss"), false, NOW), Ok(()));
+        assert_eq!(roles.anybody(&key("other"), true, NOW), Ok(()), "reported");
+        assert_eq!(roles.anybody(&key("other"), false, NOW), Err(Denied::Unknown));
+    }
+
+    #[test]
+    fn while_it_is_fresh_the_chain_decides() {
+        let roles = chain(NOW.plus(-MOST));
+        assert_eq!(
+            roles.validator(&key("val"), NOW),
+            Ok(place(7, 70.0)),
+            "its uid and stake of there"
+        );
+        assert_eq!(roles.validator(&key("other"), NOW), Ok(place(8, 80.0)));
+        for name in ["poor", "digger", "spare"] {
+            let denied = Err(Denied::NoPermit { block: 1_000 });
+            assert_eq!(roles.validator(&key(name), NOW), denied, "{name}");
+            assert_eq!(roles.stake(&key(name)), Some(Stake::ZERO));
+        }
+        assert_eq!(roles.validator(&key("worker"), NOW), Err(Denied::Unknown));
+        assert_eq!(roles.miner(&key("digger"), NOW), Ok(()));
+        assert_eq!(roles.miner(&key("worker"), NOW), Ok(()), "the operator's own");
+        assert_eq!(roles.miner(&key("gone"), NOW), Err(Denied::Gone { block: 1_000 }));
+        assert_eq!((roles.uid(&key("val")), roles.uid(&key("worker"))), (Some(7), Some(3)));
+        assert_eq!(roles.anybody(&key("gone"), true, NOW), Err(Denied::Unknown), "reported or not");
+        let witnesses = roles.witnesses().keys().map(Hotkey::as_str).collect::<Vec<_>>();
+        assert_eq!(witnesses, ["val"], "only who is named by the operator vouches for the chain");
+    }
+
+    #[test]
+    fn when_it_is_too_old_only_the_list_of_the_operator_counts() {
+        let roles = chain(NOW.plus(-MOST - 5_000));
+        let old = Denied::Old { block: 1_000, age_secs: 3_605, most_secs: 3_600 };
+        assert_eq!(roles.validator(&key("other"), NOW), Err(old));
+        assert_eq!(roles.miner(&key("digger"), NOW), Err(old));
+        assert_eq!(roles.validator(&key("val"), NOW), Ok(place(7, 70.0)));
+        assert_eq!(roles.validator(&key("spare"), NOW), Ok(place(2, 5.0)));
+        assert_eq!(roles.miner(&key("worker"), NOW), Ok(()));
+        assert!(roles.is_old(NOW));
+        assert_eq!(roles.anybody(&key("digger"), true, NOW), Err(old));
+        assert_eq!(roles.anybody(&key("boss"), false, NOW), Ok(()));
+        assert_eq!(
+            roles.stake(&key("other")),
+            Some(place(8, 80.0).stake),
+            "its reports still weigh"
+        );
+    }
+
+    #[test]
+    fn a_chain_without_validators_shuts_nobody_out() {
+        let roles = configured().believing(&snapshot(1_000, &[row(9, "digger", 1, false)]), NOW);
+        assert_eq!(roles.validator(&key("val"), NOW), Ok(place(1, 5.0)));
+        assert_eq!(roles.stake(&key("val")), Some(place(1, 5.0).stake));
+        assert_eq!(roles.validator(&key("digger"), NOW), Err(Denied::NoPermit { block: 1_000 }));
+    }
+
+    proptest! {
+        /// Whoever is not on the operator's list has a role only by a fresh snapshot that lists it.
+        #[test]
+        fn nobody_has_a_role_by_an_old_snapshot(age in 0..3 * MOST, permit: bool, listed: bool) {
+            let mut rows = vec![row(1, "val", 5, true)];
+            rows.extend(listed.then(|| row(2, "one", 5, permit)));
+            let roles = configured().believing(&snapshot(1_000, &rows), NOW.plus(-age));
+            let fresh = age <= MOST;
+            prop_assert_eq!(roles.validator(&key("one"), NOW).is_ok(), fresh && listed && permit);
+            prop_assert_eq!(roles.miner(&key("one"), NOW).is_ok(), fresh && listed);
+            prop_assert_eq!(roles.anybody(&key("one"), true, NOW).is_ok(), fresh && listed);
+            prop_assert!(roles.validator(&key("val"), NOW).is_ok());
+        }
+    }
+}
