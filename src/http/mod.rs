@@ -48,7 +48,7 @@ use crate::domain::limits;
 use crate::domain::webhook::receiver;
 use crate::identity::Keypair;
 use crate::outside::{Blobs, Clock, Wake};
-use crate::store::{FileRow, Store};
+use crate::store::{FileRow, Nonce, Store};
 
 /// Largest JSON or form body of a route that names no other.
 pub(in crate::http) const BODY_MAX: usize = limits::BODY_BYTES_MAX + limits::RESPONSE_BYTES_MAX;
@@ -114,6 +114,18 @@ impl Web {
     #[must_use]
     pub fn hotkey(&self) -> &Hotkey {
         self.keypair.hotkey()
+    }
+
+    /// Uses up the nonce of a signed request whose effect is more or less than one command of the
+    /// store, before it: here or at another instance, a replay gets no further.
+    ///
+    /// # Errors
+    /// 401 for a replay, 503 when the database refuses.
+    async fn spend(&self, nonce: Option<Nonce>) -> error::ApiResult<()> {
+        match nonce {
+            Some(nonce) => Ok(self.store.spend(nonce).await?),
+            None => Ok(()),
+        }
     }
 
     /// Whether a file stays long enough for a new task, which keeps it once it is taken in.

@@ -143,6 +143,8 @@ pub trait Store: Send + Sync + 'static {
     async fn adopt(&self, command: Adopt) -> StoreResult<Adopted>;
     /// Takes a validator's word on weights that it sets on chain. Of one block the first vector stands.
     async fn put_submission(&self, command: PutSubmission) -> StoreResult<SubmissionPut>;
+    /// Uses up the nonce of a signed request, before an effect that is more or less than one command.
+    async fn spend(&self, nonce: Nonce) -> StoreResult<()>;
     /// Writes down a new API key.
     async fn put_key(&self, key: KeyRow) -> StoreResult<()>;
     /// Takes an API key back; whether it was known and valid.

@@ -272,8 +272,10 @@ fn denied(web: &Web, hotkey: &Hotkey, why: Denied) -> ApiError {
 /// Somebody who may run this server.
 #[derive(Debug, Clone)]
 pub struct Admin {
-    /// Who, for the audit.
+    /// Who, for the audit: `key:<id>`, a hotkey, `dev`.
     pub name: String,
+    /// Of a signed request.
+    pub nonce: Option<Nonce>,
 }
 
 impl Admin {
@@ -281,14 +283,14 @@ impl Admin {
         match caller {
             Caller::Nobody => Err(who()),
             Caller::Unproven(_) => Err(no_upload()),
-            Caller::Developer => Ok(Self { name: "dev".to_owned() }),
+            Caller::Developer => Ok(Self { name: "dev".to_owned(), nonce: None }),
             Caller::Key(key) if key.scopes.contains(&Scope::Admin) => {
-                Ok(Self { name: key.id.clone() })
+                Ok(Self { name: format!("key:{}", key.id), nonce: None })
             }
-            Caller::Signer { hotkey, .. }
+            Caller::Signer { hotkey, nonce }
                 if web.roles.borrow().configured(hotkey) == Some(Role::Operator) =>
             {
-                Ok(Self { name: hotkey.to_string() })
+                Ok(Self { name: hotkey.to_string(), nonce: nonce.clone() })
             }
             Caller::Key(_) | Caller::Signer { .. } => Err(forbidden("operators")),
         }

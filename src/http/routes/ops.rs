@@ -96,6 +96,7 @@ pub(super) async fn drain(
     let mut fields = Fields::read(&request, &body)?;
     let draining = fields.flag("draining");
     let draining = fields.finish("draining", draining)?;
+    web.spend(admin.nonce).await?;
     web.draining.store(draining, Ordering::Relaxed);
     tracing::info!(draining, by = admin.name, "new tasks are refused, or taken again");
     let queue = web.distributor.send(ViewQueue).await?;

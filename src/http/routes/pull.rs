@@ -63,6 +63,7 @@ pub(super) async fn distribute(
     fields.done()?;
     let validator = id_of(&web, &caller, uid.and_then(|uid| u16::try_from(uid).ok())).await?;
     let tasks_max = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(10);
+    web.spend(caller.nonce).await?;
     let pulled = web.distributor.send(Pull { validator, tasks_max }).await??;
     let mut files = view::Files::default();
     let mut tasks = Vec::with_capacity(pulled.len());

@@ -145,6 +145,7 @@ pub(super) async fn delete(web: Data<Web>, caller: ClientCaller, id: Path<String
 /// `POST /webhooks/{id}/rotate`: a new secret; the one before signs too for a day.
 pub(super) async fn rotate(web: Data<Web>, caller: ClientCaller, id: Path<String>) -> ApiResult {
     let row = own(&web, &caller, &id).await?;
+    web.spend(caller.nonce).await?;
     let secret = new_secret();
     let old_until = web.clock.now().plus(OLD_SECRET_MILLIS);
     let command = RotateWebhook { id: row.id, secret: secret.clone(), old_until };
@@ -229,6 +230,7 @@ pub(super) async fn redeliver(web: Data<Web>, caller: ClientCaller, id: Path<Str
         let detail = "its webhook is disabled: make a new one";
         return Err(ApiError::new(Code::Conflict, detail));
     }
+    web.spend(caller.nonce).await?;
     if !web.store.redeliver(id, web.clock.now()).await? {
         return Err(none());
     }

@@ -222,6 +222,9 @@ impl Store for ModelStore {
     async fn delete_voice(&self, command: DeleteVoice) -> StoreResult<bool> {
         Ok(self.command().delete_voice(command))
     }
+    async fn spend(&self, nonce: Nonce) -> StoreResult<()> {
+        self.once(Some(nonce), |_| ())
+    }
     async fn put_key(&self, key: KeyRow) -> StoreResult<()> {
         self.command().put_key(key);
         Ok(())

@@ -159,6 +159,9 @@ impl Store for SqlStore {
     async fn delete_voice(&self, command: DeleteVoice) -> StoreResult<bool> {
         self.commit(command).await
     }
+    async fn spend(&self, nonce: Nonce) -> StoreResult<()> {
+        self.commit(nonce).await
+    }
     async fn put_key(&self, key: KeyRow) -> StoreResult<()> {
         self.commit(key).await
     }

@@ -30,6 +30,7 @@ pub(super) async fn take(tx: &DatabaseTransaction, batch: &mut Batch) -> StoreRe
             taken.$visit(&mut batch.adoptions, |c| c.nonce.as_ref());
             taken.$visit(&mut batch.submissions, |c| c.nonce.as_ref());
             taken.$visit(&mut batch.webhooks, |c| c.nonce.as_ref());
+            taken.$visit(&mut batch.spends, |nonce| Some(nonce));
         };
     }
     all!(gather);
@@ -40,6 +41,7 @@ pub(super) async fn take(tx: &DatabaseTransaction, batch: &mut Batch) -> StoreRe
         taken.fresh.insert((get::<String>(&row, 0)?, get::<i64>(&row, 1)?));
     }
     all!(refuse);
+    batch.spends.iter_mut().filter(|waiting| waiting.is_open()).for_each(|spent| spent.answer(()));
     Ok(())
 }
 

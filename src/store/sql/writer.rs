@@ -187,6 +187,7 @@ jobs! {
     voices_gone: DeleteVoice(DeleteVoice) -> bool, |c: &DeleteVoice| Key::Holder(c.id.0);
     adoptions: Adopt(Adopt) -> Adopted, |_: &Adopt| Key::All;
     submissions: PutSubmission(PutSubmission) -> SubmissionPut, |_: &PutSubmission| Key::All;
+    spends: Spend(Nonce) -> (), |c: &Nonce| Key::Text(c.hotkey.to_string(), c.nonce.to_string());
     keys: PutKey(KeyRow) -> (), |_: &KeyRow| Key::All;
     revocations: RevokeKey(RevokeKey) -> bool, |_: &RevokeKey| Key::All;
     webhooks: PutWebhook(PutWebhook) -> WebhookPut, |_: &PutWebhook| Key::All;

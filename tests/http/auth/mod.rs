@@ -3,5 +3,6 @@
 mod dev;
 mod keys;
 mod originals;
+mod replays;
 mod roles;
 mod signatures;

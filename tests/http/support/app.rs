@@ -1,6 +1,6 @@
 //! A server in this process on a port and a folder of its own, with a clock that tests move.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pithead::app::{AppError, Server};
@@ -8,6 +8,8 @@ use pithead::config::{Config, Role, RoleEntry};
 use pithead::domain::ids::Hotkey;
 use pithead::identity::btauth::{self, Nonces};
 use pithead::outside::Clock;
+use pithead::store::Store;
+use pithead::store::sql::{Location, SqlStore};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -48,6 +50,27 @@ impl TestApp {
     /// A server whose configuration differs from the usual one.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let data = tempfile::tempdir().unwrap();
+        let mut config = Self::usual(&data);
+        change(&mut config);
+        let clock = Clock::default();
+        let server = Server::start_at(config.clone(), clock.clone()).await.unwrap();
+        Self::of(server, config, clock, data).await
+    }
+
+    /// A server, and another instance of it on the same store and files.
+    pub(crate) async fn with_twin(change: impl FnOnce(&mut Config)) -> (Self, Server) {
+        let data = tempfile::tempdir().unwrap();
+        let mut config = Self::usual(&data);
+        change(&mut config);
+        let clock = Clock::default();
+        let location = Location::parse(None, data.path()).unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqlStore::open(location).await.unwrap());
+        let start = || Server::start_on(config.clone(), clock.clone(), store.clone());
+        let (server, twin) = (start().await.unwrap(), start().await.unwrap());
+        (Self::of(server, config, clock, data).await, twin)
+    }
+
+    fn usual(data: &TempDir) -> Config {
         let mut config = Config::default();
         config.server.listen = "127.0.0.1:0".to_owned();
         config.server.workers = 1;
@@ -56,9 +79,10 @@ impl TestApp {
         config.lease.backoff_millis = 1;
         config.auth.hotkeys =
             (0..VALIDATORS).map(|n| entry(&validator(n), Role::Validator, 1_000.0)).collect();
-        change(&mut config);
-        let clock = Clock::default();
-        let server = Server::start_at(config.clone(), clock.clone()).await.unwrap();
+        config
+    }
+
+    async fn of(server: Server, config: Config, clock: Clock, data: TempDir) -> Self {
         let admin = server.admin_key().unwrap().to_owned();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(90)).build().unwrap();
         let mut app = Self {
@@ -167,8 +191,29 @@ impl TestApp {
         call: Call,
     ) -> reqwest::Result<Answer> {
         let what = format!("{} {}", call.method, call.target);
+        self.try_send_to(&self.url(), what, proof, call).await
+    }
+
+    /// The same, to another instance.
+    pub(crate) async fn send_to(
+        &self,
+        url: &str,
+        proof: Vec<(String, String)>,
+        call: Call,
+    ) -> Answer {
+        let what = format!("{} {}", call.method, call.target);
+        self.try_send_to(url, what, proof, call).await.unwrap()
+    }
+
+    async fn try_send_to(
+        &self,
+        url: &str,
+        what: String,
+        proof: Vec<(String, String)>,
+        call: Call,
+    ) -> reqwest::Result<Answer> {
         let method = call.method.parse().unwrap();
-        let mut request = self.http.request(method, format!("{}{}", self.url(), call.target));
+        let mut request = self.http.request(method, format!("{url}{}", call.target));
         for (name, value) in call.headers.into_iter().chain(proof) {
             request = request.header(name, value);
         }

@@ -78,6 +78,7 @@ delegate! {
     voice_named(owner: &str, name: &str) -> Option<VoiceRow>;
     voices_of_sample(file: FileId) -> Vec<VoiceRow>;
     voices(page: VoicePage) -> Vec<VoiceRow>;
+    spend(nonce: Nonce) -> ();
     put_key(key: KeyRow) -> ();
     revoke_key(id: String, now: Millis) -> bool;
     put_webhook(command: PutWebhook) -> WebhookPut;

@@ -104,6 +104,7 @@ commands!(
     put_voice(PutVoice),
     delete_voice(DeleteVoice),
     put_webhook(PutWebhook),
+    spend(Nonce),
     rotate_webhook(RotateWebhook),
     note_delivery(NoteDelivery),
     note(Note),

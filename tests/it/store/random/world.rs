@@ -382,7 +382,10 @@ impl World {
                 forget_before: self.now().plus(-400_000),
                 rows_max: 1 + self.dice.below(3),
             }),
-            8 => Command::Revoke(n.to_string(), self.now()),
+            8 => match self.nonce() {
+                Some(nonce) => Command::Nonce(nonce),
+                None => Command::Revoke(n.to_string(), self.now()),
+            },
             _ => {
                 let old = self.now().plus(-200_000);
                 Command::Prune(Prune {
