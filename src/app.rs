@@ -238,6 +238,7 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
     deps.reached_at(url.trim_end_matches('/'));
     let actors = Actors::start(&deps, &blobs, rand::random()).await?;
     let web = Web {
+        failures: auth::Failures::default(),
         roles: deps.roles(),
         overload: deps.overload.clone(),
         gate: intake::Gate::new(

@@ -1,5 +1,5 @@
-//! What the actors have to tell of the weight ledger, on its way into the audit log. Nobody waits for
-//! it, and it goes on when the database was away: a failure may be just what is to be told.
+//! What there is to tell of the weight ledger and of callers, on its way into the audit log. Nobody
+//! waits for it, and it goes on when the database was away: a failure may be just what is to be told.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,17 +8,27 @@ use super::Deps;
 use crate::domain::audit::Fact;
 use crate::domain::chain::State;
 use crate::domain::limits::{AUDIT_AGAIN_MILLIS, AUDIT_TRIES_MAX, PAGE_MAX};
+use crate::domain::units::Millis;
 use crate::domain::watch::{Believed, SnapshotAge, drift};
-use crate::store::{Note, SnapshotRow, StoreError, SubmissionPage, SubmissionRow};
+use crate::store::{Note, SnapshotRow, Store, StoreError, SubmissionPage, SubmissionRow};
 
 /// Has facts written that were not written before; each that is new is counted and logged.
 pub(super) fn tell(deps: &Deps, facts: impl IntoIterator<Item = Fact>) {
+    tell_to(Arc::clone(&deps.store), deps.config.netuid, facts, deps.clock.now());
+}
+
+/// The same, for those who have a store and no actor. To be called where tasks can be spawned.
+pub fn tell_to(
+    store: Arc<dyn Store>,
+    netuid: u16,
+    facts: impl IntoIterator<Item = Fact>,
+    now: Millis,
+) {
     let facts: Vec<Fact> = facts.into_iter().collect();
     if facts.is_empty() {
         return;
     }
-    let store = Arc::clone(&deps.store);
-    let note = Note { netuid: deps.config.netuid, facts, now: deps.clock.now() };
+    let note = Note { netuid, facts, now };
     actix::spawn(async move {
         for _ in 0..AUDIT_TRIES_MAX {
             match store.note(note.clone()).await {
@@ -44,7 +54,7 @@ pub(super) fn tell(deps: &Deps, facts: impl IntoIterator<Item = Fact>) {
 fn say(fact: &Fact) {
     let (action, subject, detail) = (fact.action(), fact.subject(), fact.detail());
     metrics::counter!(crate::telemetry::LEDGER_EVENTS, "event" => action.to_owned()).increment(1);
-    tracing::warn!(action, subject, %detail, "something happened in the weight ledger");
+    tracing::warn!(action, subject, %detail, "something happened that the audit log keeps");
 }
 
 fn believed(row: &SnapshotRow) -> Believed {

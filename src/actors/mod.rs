@@ -14,7 +14,7 @@
 //! Courier, ChainSync; and stop in the reverse one. A dead miner is re-spawned from its rows. A dead singleton ends the
 //! process, since its part would silently be missing.
 
-mod audit;
+pub mod audit;
 pub mod chain_sync;
 pub mod consensus;
 pub mod courier;

@@ -128,6 +128,9 @@ pub const AUDIT_TEXT_CHARS_MAX: usize = 120;
 pub const AUDIT_DETAIL_BYTES_MAX: usize = 4 * 1024;
 /// Lists in lists that it keeps there.
 pub const AUDIT_DEPTH_MAX: usize = 8;
+/// Refused credentials that the log is told of in one hour, each claim once: enough to see who tries,
+/// and no more than two megabytes a week.
+pub const AUTH_FAILURES_TOLD_MAX: usize = 32;
 /// Entries of the log that are read at once to be checked.
 pub const AUDIT_PAGE: u64 = 1_000;
 /// An entry that could not be written is tried again after this time.

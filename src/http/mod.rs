@@ -73,6 +73,8 @@ pub struct Web {
     pub keys: auth::Keys,
     /// Nonces of late.
     pub replays: auth::Replays,
+    /// Credentials that were refused of late.
+    pub failures: auth::Failures,
     /// Who may speak as what.
     pub roles: watch::Receiver<Arc<Roles>>,
     /// When callers could not be served for reasons of ours.
@@ -171,6 +173,7 @@ pub fn application(
         // The last one wrapped is the outermost.
         .wrap(from_fn(intake::take_share))
         .wrap(from_fn(auth::identify))
+        .wrap(from_fn(auth::watch))
         .wrap(from_fn(intake::take_permit))
         .wrap(from_fn(openai::speak_openai))
         .wrap(from_fn(measure))

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::VerdictRow;
+use crate::domain::audit::Fact;
 use crate::domain::ids::ValidatorId;
 use crate::domain::units::Millis;
 
@@ -16,13 +17,22 @@ pub struct CloseRound {
     pub tracks: Vec<TrackRow>,
     /// What the round's verdicts depended on; `None` when nothing was merged in it.
     pub minutes: Option<RoundRow>,
+    /// What it has to tell the audit log of this subnet.
+    pub facts: Vec<Fact>,
+    /// The subnet.
+    pub netuid: u16,
+    /// Now.
+    pub now: Millis,
 }
 
 impl CloseRound {
     /// Whether there is anything to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.verdicts.is_empty() && self.tracks.is_empty() && self.minutes.is_none()
+        self.verdicts.is_empty()
+            && self.tracks.is_empty()
+            && self.minutes.is_none()
+            && self.facts.is_empty()
     }
 }
 

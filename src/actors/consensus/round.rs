@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use actix::prelude::*;
 
 use super::ConsensusSupervisor;
+use crate::actors::audit;
 use crate::domain::consensus::{Agreed, Event, ReputationState};
 use crate::domain::ids::{Hotkey, MinerUid};
 use crate::domain::limits::EVENTS_SHOWN;
@@ -79,7 +80,8 @@ impl ConsensusSupervisor {
         let tracks = self.table.take_reputation_changes();
         self.tell(now);
         self.publish(changed, ctx);
-        minutes.events = std::mem::take(&mut self.chronicle.unwritten);
+        let happened = std::mem::take(&mut self.chronicle.unwritten);
+        minutes.events.clone_from(&happened);
         let minutes = (!minutes.is_empty()).then(|| serde_json::to_vec(&minutes));
         let minutes = minutes.and_then(|body| {
             let body = body.inspect_err(|error| tracing::error!(%error, "a round has no minutes"));
@@ -89,16 +91,20 @@ impl ConsensusSupervisor {
             verdicts: agreed.into_iter().filter_map(|row| verdict_row(round, row)).collect(),
             tracks: tracks.into_iter().filter_map(|track| self.track_row(track)).collect(),
             minutes,
+            facts: happened.iter().filter_map(|(_, event)| event.fact(round)).collect(),
+            netuid: self.deps.config.netuid,
+            now,
         };
         if command.is_empty() {
             return;
         }
-        let store = self.deps.store.clone();
+        let (deps, facts) = (self.deps.clone(), command.facts.clone());
         let written = async move {
             // What is not written is agreed and judged again from the reports; a restart in between
-            // falls back to the round before.
-            if let Err(error) = store.close_round(command).await {
+            // falls back to the round before. What happened in it is told all the same.
+            if let Err(error) = deps.store.close_round(command).await {
                 tracing::warn!(%error, "a round could not be written");
+                audit::tell(&deps, facts);
             }
         };
         ctx.spawn(written.into_actor(self));

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reputation::Reason;
 use super::validator::Equivocation;
+use crate::domain::audit::{Fact, SYSTEM};
 use crate::domain::ids::Hotkey;
 use crate::domain::units::Millis;
 
@@ -44,6 +45,28 @@ impl Event {
             | Self::Equivocated { hotkey, .. } => hotkey == validator,
             Self::Clique { hotkeys, .. } => hotkeys.contains(validator),
         }
+    }
+
+    /// What the audit log has to know of it: whose word lost or gained weight by a judgement of this
+    /// server, in which round. Silence and drift are for the minutes.
+    #[must_use]
+    pub fn fact(&self, round: i64) -> Option<Fact> {
+        let (action, who) = match self {
+            Self::Quarantined { hotkey, .. } => ("validator.quarantined", Some(hotkey)),
+            Self::Probation { hotkey, .. } => ("validator.probation", Some(hotkey)),
+            Self::Restored { hotkey, .. } => ("validator.restored", Some(hotkey)),
+            Self::Equivocated { hotkey, .. } => ("validator.equivocated", Some(hotkey)),
+            Self::Clique { .. } => ("validator.clique", None),
+            Self::ValidatorSilent { .. }
+            | Self::ValidatorBack { .. }
+            | Self::ValidatorDrifting { .. } => return None,
+        };
+        let subject = match who {
+            Some(hotkey) => format!("{hotkey} round {round}"),
+            None => format!("round {round}"),
+        };
+        let detail = serde_json::to_value(self).unwrap_or_default();
+        Some(Fact::new(SYSTEM, action, &subject, &detail))
     }
 
     /// Its name, as in its JSON.

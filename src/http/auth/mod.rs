@@ -3,6 +3,7 @@
 //! signature of each handler: see [`caller`].
 
 pub mod caller;
+mod failures;
 pub mod keys;
 mod replay;
 mod signed;
@@ -15,6 +16,8 @@ use actix_web::{Error, HttpMessage, web};
 pub use caller::{
     Admin, AnyCaller, Caller, ClientCaller, MinerCaller, ValidatorCaller, WitnessCaller,
 };
+pub use failures::Failures;
+pub(super) use failures::watch;
 pub use keys::Keys;
 pub use replay::Replays;
 pub use signed::{Unproven, UploadCaller};
@@ -36,11 +39,7 @@ pub(super) async fn identify(
             request.extensions_mut().insert(caller);
             next.call(request).await
         }
-        Err(error) => {
-            metrics::counter!(crate::telemetry::AUTH_FAILED, "code" => error.code().as_str())
-                .increment(1);
-            Err(error.into())
-        }
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::actors::consensus::ViewConsensus;
 use crate::actors::distributor::ViewQueue;
+use crate::domain::audit::Fact;
 use crate::domain::limits::{SIGNATURE_FUTURE_MILLIS, SIGNATURE_PAST_MILLIS};
 use crate::domain::units::Millis;
 use crate::http::Web;
@@ -17,7 +18,7 @@ use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::Fields;
 use crate::http::upload::Body;
 use crate::identity::ApiKey;
-use crate::store::KeyRow;
+use crate::store::{KeyRow, Note};
 
 /// `GET /livez`: the process answers. Touches nothing else.
 pub(super) async fn livez() -> HttpResponse {
@@ -97,6 +98,10 @@ pub(super) async fn drain(
     let draining = fields.flag("draining");
     let draining = fields.finish("draining", draining)?;
     web.spend(admin.nonce).await?;
+    let now = web.clock.now();
+    let action = if draining { "server.draining" } else { "server.resumed" };
+    let fact = Fact::new(&admin.name, action, &now.rfc3339(), &json!({}));
+    web.store.note(Note { netuid: web.config.netuid, facts: vec![fact], now }).await?;
     web.draining.store(draining, Ordering::Relaxed);
     tracing::info!(draining, by = admin.name, "new tasks are refused, or taken again");
     let queue = web.distributor.send(ViewQueue).await?;

@@ -36,6 +36,7 @@ impl Tables {
         if let Some(minutes) = command.minutes {
             self.rounds.entry(minutes.round).or_insert(minutes);
         }
+        self.append(command.netuid, &command.facts, command.now);
     }
 
     pub(super) fn rounds(&self, up_to: i64, limit: u64) -> Vec<RoundRow> {

@@ -7,8 +7,8 @@ use sea_orm::sea_query::{IntoIden, OnConflict};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set, sea_query::Expr};
 
 use super::dialect::{Batch, Cast, chunks};
-use super::ledger;
 use super::writer::{RevokeKey, Waiting};
+use super::{audit, ledger};
 use crate::domain::ids::ValidatorId;
 use crate::store::{
     CloseRound, KeyRow, Prune, PutKindRecords, PutReport, StoreError, StoreResult, ValidatorRow,
@@ -134,7 +134,7 @@ pub(super) async fn close_rounds(
     waiting: &mut [Waiting<CloseRound, ()>],
 ) -> StoreResult<()> {
     for waiting in waiting {
-        let CloseRound { verdicts, tracks, minutes } = waiting.command.clone();
+        let CloseRound { verdicts, tracks, minutes, facts, netuid, now } = waiting.command.clone();
         put_verdicts(tx, verdicts).await?;
         // As with verdicts: the last one of a validator stands.
         let last: BTreeMap<_, _> = tracks.into_iter().map(|t| (t.validator.0, t.body)).collect();
@@ -153,6 +153,7 @@ pub(super) async fn close_rounds(
                 .exec_without_returning(tx)
                 .await?;
         }
+        audit::append(tx, netuid, &facts, now).await?;
         waiting.answer(());
     }
     Ok(())

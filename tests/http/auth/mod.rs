@@ -1,6 +1,7 @@
 //! Who may do what, and how they prove who they are.
 
 mod dev;
+mod failures;
 mod keys;
 mod originals;
 mod replays;

@@ -105,6 +105,12 @@ async fn a_drained_server_ends_its_work_and_takes_none() {
     app.answer(&miner, &lease).await.ok();
     app.until(&open, "done").await;
     drain(false).await.ok();
+    let log = Call::get("/api/v1/admin/audit?action=server.");
+    let told = app.send(Who::Bearer(&app.admin), log).await.ok();
+    let actions = [&told["entries"][0]["action"], &told["entries"][1]["action"]];
+    assert_eq!(actions, ["server.resumed", "server.draining"]);
+    let id = app.admin.split('_').nth(1).unwrap();
+    assert_eq!(told["entries"][0]["actor"], format!("key:{id}"));
     app.as_client(Call::post("/api/v1/tasks").json(&text)).await.is(201);
     app.as_client(Call::get("/readyz")).await.ok();
     assert_eq!(app.forgive(), 2);

@@ -134,6 +134,13 @@ async fn a_liar_is_quarantined_with_its_reason_and_stays_so_over_a_restart() {
     let votes = explained["explanation"]["votes"].as_array().unwrap();
     assert!(!votes.iter().any(|vote| vote["validator"] == 202 && vote["base"] != 0), "{votes:?}");
 
+    let log = Call::get("/api/v1/admin/audit?action=validator.quarantined");
+    let told = app.send(Who::Bearer(&app.admin), log).await.ok();
+    let entry = &told["entries"][0];
+    assert!(entry["subject"].as_str().unwrap().starts_with(&liar), "{told}");
+    assert_eq!(entry["detail"]["hotkey"], liar, "{told}");
+    assert_eq!(told["count"], 1, "once: {told}");
+
     app.restart().await;
     let again = app.as_client(Call::get(target)).await.ok();
     for field in ["phase", "reason", "trust", "history"] {

@@ -346,11 +346,15 @@ impl World {
                 let uid = MinerUid(self.dice.small(4));
                 let round = self.secs;
                 let track = TrackRow { validator: validator_id(n), body: body.clone() };
+                let told = self.facts();
                 let minutes = RoundRow { round, closed_at: self.now(), body: b"minutes".to_vec() };
                 Command::CloseRound(CloseRound {
                     verdicts: vec![VerdictRow { uid, round, body }],
                     tracks: vec![track],
                     minutes: self.dice.one_in(2).then_some(minutes),
+                    facts: told.facts,
+                    netuid: told.netuid,
+                    now: told.now,
                 })
             }
             6 => {

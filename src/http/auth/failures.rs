@@ -1,0 +1,161 @@
+//! Credentials that were refused, on their way into the audit log: each claim once per hour with its
+//! reason, however often it is made, and so many an hour in all, so that nobody can fill the log.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::HeaderMap;
+use actix_web::middleware::Next;
+use actix_web::{Error, web};
+use serde_json::json;
+
+use crate::actors::audit::tell_to;
+use crate::domain::audit::Fact;
+use crate::domain::ids::Hotkey;
+use crate::domain::limits::AUTH_FAILURES_TOLD_MAX;
+use crate::domain::units::{HOUR, Millis};
+use crate::http::Web;
+use crate::http::error::{ApiError, Code};
+use crate::identity::{ApiKey, btauth};
+
+/// See the module's docs.
+#[derive(Debug, Default)]
+pub struct Failures(Mutex<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    hour: i64,
+    claims: HashSet<(String, String, Code)>,
+}
+
+impl Failures {
+    /// What the log is to be told of this one, if anything.
+    fn note(&self, claim: &Claimed, address: &str, code: Code, now: Millis) -> Option<Fact> {
+        // Nothing panics while it is held; if something did, the set is whole.
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let hour = now.0.div_euclid(HOUR);
+        if told.hour != hour {
+            *told = Told { hour, claims: HashSet::new() };
+        }
+        if told.claims.len() > AUTH_FAILURES_TOLD_MAX {
+            return None;
+        }
+        let is_new = told.claims.insert((claim.who.clone(), address.to_owned(), code));
+        if !is_new {
+            return None;
+        }
+        let since = Millis(hour * HOUR).rfc3339();
+        let hour = since.get(..13).unwrap_or_default();
+        if told.claims.len() > AUTH_FAILURES_TOLD_MAX {
+            let detail = json!({ "most": AUTH_FAILURES_TOLD_MAX, "hour": since });
+            return Some(Fact::new("unknown", "auth.failed_many", hour, &detail));
+        }
+        let subject = format!("{} {} {address} {hour}", claim.who, code.as_str());
+        let detail = json!({
+            "claimed": claim.who, "by": claim.by, "code": code.as_str(), "address": address,
+        });
+        Some(Fact::new("unknown", "auth.failed", &subject, &detail))
+    }
+}
+
+/// Whom a request claims to come from, without anything secret.
+#[derive(Debug, PartialEq, Eq)]
+struct Claimed {
+    who: String,
+    by: &'static str,
+}
+
+impl Claimed {
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        if btauth::HEADERS.iter().any(|name| headers.contains_key(*name)) {
+            let hotkey = text(btauth::HEADER_HOTKEY).and_then(|text| Hotkey::parse(text).ok());
+            let who = hotkey.map_or_else(|| "unreadable".to_owned(), |hotkey| hotkey.to_string());
+            return Some(Self { who, by: "signature" });
+        }
+        let bearer = text("authorization").and_then(|text| text.split_once(' '));
+        let key = text("x-api-key").or(bearer.map(|(_, token)| token.trim()));
+        if key.is_none() && !headers.contains_key("authorization") {
+            return None;
+        }
+        let key = key.and_then(|text| ApiKey::parse(text).ok());
+        let who = key.map_or_else(|| "unreadable".to_owned(), |key| format!("key:{}", key.id()));
+        Some(Self { who, by: "key" })
+    }
+}
+
+/// Middleware, around the one that finds out who calls: counts credentials that were refused and has
+/// them written down.
+pub(in crate::http) async fn watch(
+    web: web::Data<Web>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let claimed = Claimed::of(request.headers());
+    let address = request.peer_addr().map_or_else(String::new, |peer| peer.ip().to_string());
+    let answer = next.call(request).await;
+    let refused = match &answer {
+        Ok(response) => response.response().error(),
+        Err(error) => Some(error),
+    };
+    let refused = refused.and_then(|error| error.as_error::<ApiError>()).map(ApiError::code);
+    if let (Some(code), Some(claimed)) = (refused.filter(|code| code.status() == 401), claimed) {
+        metrics::counter!(crate::telemetry::AUTH_FAILED, "code" => code.as_str()).increment(1);
+        let now = web.clock.now();
+        if let Some(fact) = web.failures.note(&claimed, &address, code, now) {
+            tell_to(web.store.clone(), web.config.netuid, [fact], now);
+        }
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn headers(of: &[(&'static str, &str)]) -> HeaderMap {
+        let header = |(name, value): &(&'static str, &str)| {
+            let name: HeaderName = name.parse().unwrap();
+            (name, HeaderValue::from_str(value).unwrap())
+        };
+        of.iter().map(header).collect()
+    }
+
+    #[test]
+    fn a_claim_names_nothing_secret() {
+        let key = ApiKey::generate();
+        let secret = key.reveal();
+        let who = |of: &[(&'static str, &str)]| Claimed::of(&headers(of)).map(|claim| claim.who);
+        let by_id = Some(format!("key:{}", key.id()));
+        assert_eq!(who(&[("x-api-key", &secret)]), by_id);
+        assert_eq!(who(&[("authorization", &format!("Bearer {secret}"))]), by_id);
+        let unreadable = Some("unreadable".to_owned());
+        assert_eq!(who(&[("authorization", &secret)]), unreadable);
+        assert_eq!(who(&[("authorization", "Basic dTpw")]), unreadable);
+        assert_eq!(who(&[("x-bittensor-nonce", "1")]), unreadable);
+        assert_eq!(who(&[("x-bittensor-hotkey", "5Alice")]), Some("5Alice".to_owned()));
+        assert_eq!(who(&[("accept", "text/html")]), None);
+    }
+
+    #[test]
+    fn each_claim_is_told_once_an_hour_and_a_flood_ends() {
+        let failures = Failures::default();
+        let claim = |n: usize| Claimed { who: format!("5Some{n}"), by: "signature" };
+        let note = |n, at| failures.note(&claim(n), "10.0.0.1", Code::Replayed, Millis(at));
+        let first = note(0, HOUR + 5).unwrap();
+        assert_eq!(first.subject(), "5Some0 replayed 10.0.0.1 1970-01-01T01");
+        assert_eq!(note(0, 2 * HOUR - 1), None);
+        assert!(failures.note(&claim(0), "10.0.0.2", Code::Replayed, Millis(HOUR)).is_some());
+        assert!(failures.note(&claim(0), "10.0.0.1", Code::StaleSignature, Millis(HOUR)).is_some());
+        assert!(note(0, 2 * HOUR).is_some(), "another hour");
+        let told = (1..10 * AUTH_FAILURES_TOLD_MAX).filter_map(|n| note(n, 2 * HOUR));
+        let told: Vec<_> = told.map(|fact| fact.action().to_owned()).collect();
+        assert_eq!(told.len(), AUTH_FAILURES_TOLD_MAX);
+        assert_eq!(told.last().unwrap(), "auth.failed_many");
+        assert!(note(0, 3 * HOUR).is_some());
+    }
+}
