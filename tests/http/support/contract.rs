@@ -68,7 +68,7 @@ impl Contract {
     }
 
     /// The pattern of a path, as the router finds it: what is literal first.
-    fn pattern(&self, path: &str) -> Option<&str> {
+    pub(crate) fn pattern(&self, path: &str) -> Option<&str> {
         let parts: Vec<_> = path.split('/').collect();
         let fits = |pattern: &&str| {
             let own: Vec<_> = pattern.split('/').collect();
