@@ -80,13 +80,13 @@ class Calls:
         return {"validator_uid": VALIDATOR_UID, "epoch": 1, **more, "miner_statuses": statuses}
 
 
-def sound():
+def sound(frames=1600):
     data = io.BytesIO()
     with wave.open(data, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(8000)
-        file.writeframes(bytes(3200))
+        file.writeframes(bytes(2 * frames))
     return data.getvalue()
 
 
@@ -115,6 +115,10 @@ def true_calls(calls):
     calls.call("upload", "miner", "POST", "/api/v1/miner/files",
                files={"file": ("speech.wav", sound(), "audio/wav")},
                data={"task_id": lease["task_id"], "miner_uid": MINER_UID})
+    calls.call("upload of 5 MB", "miner", "POST", "/api/v1/miner/files?part=1%2F1",
+               files={"file": ("spoken words.wav", sound(2_500_000), "audio/wav")},
+               data={"task_id": lease["task_id"], "miner_uid": MINER_UID})
+    calls.call("encoded path", "miner", "GET", "/api/v1/validators/caf%C3%A9%20%2Fx")
     calls.call("answer", "miner", "POST", "/api/v1/miner/response", json=answer)
     judged = {"evaluations": [{"miner_uid": MINER_UID, "accuracy": 0.9}]}
     calls.call("judgement", "validator", "POST", "/api/v1/validator/evaluation", json={
@@ -133,7 +137,13 @@ def tampered_calls(calls):
     calls.send("path", signed(path="/api/v1/validators/mark-task-seen"))
     poll = calls.prepare("GET", f"/api/v1/miners/{MINER_UID}/tasks?status=assigned&wait=0")
     calls.send("query", calls.sign("miner", poll, path=poll.path_url.replace("wait=0", "wait=1")))
+    encoded = calls.prepare("GET", "/api/v1/validators/caf%C3%A9")
+    calls.send("decoded path", calls.sign("miner", encoded, path="/api/v1/validators/café"))
     calls.send("method", signed(method="PUT"))
+    calls.send("unsigned", calls.prepare("POST", where, json=calls.report(uid=99)))
+    bent = signed()
+    del bent.headers["X-Bittensor-Signature"]
+    calls.send("no signature", bent)
     calls.send("receiver", signed(receiver_ss58=os.environ["STRANGER"]))
     calls.send("no receiver", signed(receiver_ss58=None))
     bent = signed()

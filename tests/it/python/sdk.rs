@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Stage, said, script};
 
 /// Calls that must be taken, in the order of `sdk.py`.
-const TRUE: [&str; 9] = [
+const TRUE: [&str; 10] = [
     "report as a form",
     "report as JSON",
     "submit",
@@ -14,16 +14,20 @@ const TRUE: [&str; 9] = [
     "heartbeat",
     "content",
     "upload",
+    "upload of 5 MB",
     "answer",
     "judgement",
 ];
 
 /// What was bent after signing, and how it must be refused.
-const TAMPERED: [(&str, u64, &str); 14] = [
+const TAMPERED: [(&str, u64, &str); 17] = [
     ("body", 401, "unauthenticated"),
     ("path", 401, "unauthenticated"),
     ("query", 401, "unauthenticated"),
+    ("decoded path", 401, "unauthenticated"),
     ("method", 401, "unauthenticated"),
+    ("unsigned", 401, "unauthenticated"),
+    ("no signature", 401, "unauthenticated"),
     ("receiver", 401, "wrong_receiver"),
     ("no receiver", 401, "wrong_receiver"),
     ("hotkey", 401, "unauthenticated"),
@@ -54,6 +58,10 @@ async fn the_real_sdk_is_understood_and_its_tampered_calls_are_refused() {
         let call = find(name);
         assert!(matches!(call["status"].as_u64(), Some(200 | 201)), "{name}: {call}");
     }
+    // The signature holds, and there is nobody of that name.
+    assert_eq!(find("encoded path")["code"], "not_found");
+    let large = find("upload of 5 MB");
+    assert!(large["answer"]["size"].as_u64().unwrap() > 5_000_000, "{large}");
     assert_eq!(find("answer")["answer"]["task_status"], "done");
     assert_eq!(find("judgement")["answer"]["task_status"], "approved");
     for (name, status, code) in TAMPERED {
