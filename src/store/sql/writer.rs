@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::outbox::Known;
 use super::{
-    audit, chain, end, enqueue, evaluate, files, forget_miners, history, lease, ledger, nonce,
-    records, register, respond, submission, voices, webhook, weights, widen,
+    audit, chain, end, enqueue, evaluate, files, forget_miners, history, keys, lease, ledger,
+    nonce, records, register, respond, submission, voices, webhook, weights, widen,
 };
 use crate::domain::audit::Entry;
 use crate::domain::ids::{DeliveryId, MinerUid, TaskId, ValidatorId, WebhookId};
@@ -149,10 +149,6 @@ fn file_key(command: &PutFile) -> Key {
     }
 }
 
-/// A key to take back.
-#[derive(Debug, Clone)]
-pub(super) struct RevokeKey(pub(super) String, pub(super) Millis);
-
 /// An endpoint to forget.
 #[derive(Debug, Clone)]
 pub(super) struct DeleteWebhook(pub(super) WebhookId);
@@ -187,7 +183,9 @@ jobs! {
     voices_gone: DeleteVoice(DeleteVoice) -> bool, |c: &DeleteVoice| Key::Holder(c.id.0);
     adoptions: Adopt(Adopt) -> Adopted, |_: &Adopt| Key::All;
     submissions: PutSubmission(PutSubmission) -> SubmissionPut, |_: &PutSubmission| Key::All;
-    keys: PutKey(KeyRow) -> (), |_: &KeyRow| Key::All;
+    keys: PutKey(PutKey) -> (), |_: &PutKey| Key::All;
+    key_changes: ChangeKey(ChangeKey) -> Option<KeyRow>, |_: &ChangeKey| Key::All;
+    key_rotations: RotateKey(RotateKey) -> Option<KeyRow>, |_: &RotateKey| Key::All;
     revocations: RevokeKey(RevokeKey) -> bool, |_: &RevokeKey| Key::All;
     webhooks: PutWebhook(PutWebhook) -> WebhookPut, |_: &PutWebhook| Key::All;
     rotations: RotateWebhook(RotateWebhook) -> bool, |c: &RotateWebhook| Key::Holder(c.id.0);
@@ -376,8 +374,10 @@ async fn apply(
     known: &Known,
 ) -> StoreResult<u64> {
     nonce::take(tx, batch).await?;
-    records::put_keys(tx, &mut batch.keys).await?;
-    records::revoke_keys(tx, &mut batch.revocations).await?;
+    keys::put(tx, &mut batch.keys).await?;
+    keys::change(tx, &mut batch.key_changes).await?;
+    keys::rotate(tx, &mut batch.key_rotations).await?;
+    keys::revoke(tx, &mut batch.revocations).await?;
     files::put(tx, &mut batch.files).await?;
     voices::put(tx, &mut batch.voices).await?;
     voices::delete(tx, &mut batch.voices_gone).await?;

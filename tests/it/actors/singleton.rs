@@ -78,8 +78,10 @@ delegate! {
     voice_named(owner: &str, name: &str) -> Option<VoiceRow>;
     voices_of_sample(file: FileId) -> Vec<VoiceRow>;
     voices(page: VoicePage) -> Vec<VoiceRow>;
-    put_key(key: KeyRow) -> ();
-    revoke_key(id: String, now: Millis) -> bool;
+    put_key(command: PutKey) -> ();
+    change_key(command: ChangeKey) -> Option<KeyRow>;
+    rotate_key(command: RotateKey) -> Option<KeyRow>;
+    revoke_key(command: RevokeKey) -> bool;
     put_webhook(command: PutWebhook) -> WebhookPut;
     rotate_webhook(command: RotateWebhook) -> bool;
     delete_webhook(id: WebhookId) -> bool;
