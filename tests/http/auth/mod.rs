@@ -2,6 +2,7 @@
 
 mod dev;
 mod keys;
+mod limits;
 mod originals;
 mod roles;
 mod signatures;
