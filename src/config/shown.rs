@@ -79,8 +79,8 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_read_again() {
-        let mut config = Config::default();
-        config.database = Some("postgres://u:hush@host/db".to_owned());
+        let database = Some("postgres://u:hush@host/db".to_owned());
+        let mut config = Config { database, ..Config::default() };
         config.server.public_url = Some("https://u:hush@public.example/".to_owned());
         config.blobs.endpoint = Some("https://u:hush@bucket.example/".to_owned());
         config.queue.weights.insert("a b".to_owned(), 4);

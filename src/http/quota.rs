@@ -85,7 +85,7 @@ impl Quotas {
     ) -> StoreResult<Option<u32>> {
         let Some(limit) = Self::limit(web, owner) else { return Ok(None) };
         let day = day_of(now);
-        if !self.days().get(owner).is_some_and(|of| of.day >= day) {
+        if self.days().get(owner).is_none_or(|of| of.day < day) {
             let used = today(web, owner, now).await?;
             self.begin(owner, Day { day, used: u32::try_from(used).unwrap_or(u32::MAX) });
         }

@@ -71,7 +71,7 @@ enum Key {
 macro_rules! jobs {
     ($($field:ident : $variant:ident($command:ty) -> $answer:ty, $key:expr;)*) => {
         /// A command on its way to the writer.
-        #[expect(clippy::large_enum_variant, reason = "moved a few times, where a box is made for each")]
+        #[allow(clippy::large_enum_variant, reason = "moved a few times, where a box is made for each")]
         pub(super) enum Job { $($variant(Waiting<$command, $answer>),)* }
 
         /// The commands of one transaction, by type.

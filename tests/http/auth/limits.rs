@@ -124,7 +124,8 @@ async fn a_hotkey_is_charged_for_what_it_signed_and_for_nothing_that_others_clai
 
 #[tokio::test]
 async fn a_signed_upload_is_charged_once_it_is_proven() {
-    let app = TestApp::start().await;
+    let limit = std::num::NonZeroU32::new(6).unwrap();
+    let app = TestApp::with(|config| config.limits.requests_per_minute = limit).await;
     let v = validator(0);
     let parts = [crate::support::Part::text("text", TEXT)];
     let call = Call::post("/api/v1/tts").multipart(&parts);
