@@ -250,6 +250,31 @@ impl Stage {
         }
     }
 
+    /// Each of these keys on routes that take it, that do not, and that are none; also in ways that are
+    /// none, and beside another one.
+    async fn use_all(&mut self, keys: &[String], new: &str) {
+        for key in keys {
+            for (method, target) in [
+                ("GET", "/api/v1/tasks"),
+                ("GET", "/api/v1/webhooks"),
+                ("GET", "/api/v1/admin/keys"),
+                ("GET", "/v1/models"),
+                ("GET", "/api/v1/nowhere/at/all"),
+                ("POST", "/api/v1/tts"),
+                ("GET", "/metrics"),
+            ] {
+                let body = (method == "POST").then(|| json!({ "text": 7 }));
+                self.by_key(key, method, target, body.as_ref()).await;
+            }
+            for header in [("x-api-key", key.to_owned()), ("authorization", format!("Basic {key}"))]
+            {
+                self.send("GET", "/api/v1/tasks", &[header], None, false).await;
+            }
+            let both = [("x-api-key", key.to_owned()), ("authorization", format!("Bearer {new}"))];
+            self.send("GET", "/api/v1/tasks", &both, None, false).await;
+        }
+    }
+
     /// Makes what has secrets, and uses all of it rightly and wrongly.
     async fn drive(&mut self, admin: &str, hook: &str, told: &Mutex<usize>) {
         let text = |value: &Value, field: &str| value[field].as_str().unwrap().to_owned();
@@ -282,33 +307,9 @@ impl Stage {
         let (_, made) = self.by_key(&new, "POST", "/api/v1/tts", Some(&task)).await;
         let made = text(&made, "task_id");
         self.by_key(&client, "DELETE", &format!("/api/v1/tasks/{made}"), None).await;
-        for key in [
-            client.as_str(),
-            &new,
-            &bound,
-            &wrong,
-            &client[..client.len() - 1],
-            &format!("{client}x"),
-        ] {
-            for (method, target) in [
-                ("GET", "/api/v1/tasks"),
-                ("GET", "/api/v1/webhooks"),
-                ("GET", "/api/v1/admin/keys"),
-                ("GET", "/v1/models"),
-                ("GET", "/api/v1/nowhere/at/all"),
-                ("POST", "/api/v1/tts"),
-                ("GET", "/metrics"),
-            ] {
-                let body = (method == "POST").then(|| json!({ "text": 7 }));
-                self.by_key(key, method, target, body.as_ref()).await;
-            }
-            for header in [("x-api-key", key.to_owned()), ("authorization", format!("Basic {key}"))]
-            {
-                self.send("GET", "/api/v1/tasks", &[header], None, false).await;
-            }
-            let both = [("x-api-key", key.to_owned()), ("authorization", format!("Bearer {new}"))];
-            self.send("GET", "/api/v1/tasks", &both, None, false).await;
-        }
+        let cut = client[..client.len() - 1].to_owned();
+        let keys = [client.clone(), new.clone(), bound, wrong, cut, format!("{client}x")];
+        self.use_all(&keys, &new).await;
         let change = json!({ "requests_per_minute": 99 });
         self.by_key(admin, "PATCH", &place, Some(&change)).await;
         for target in ["config", "keys", "audit", &format!("keys/{id}")] {

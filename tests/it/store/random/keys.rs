@@ -5,6 +5,13 @@ use pithead::store::*;
 use super::super::make::at;
 use super::{Command, World};
 
+/// All keys, as text.
+pub(super) async fn reads(store: &dyn Store) -> String {
+    let mut keys = store.keys().await.unwrap();
+    keys.sort_by(|a, b| a.id.cmp(&b.id));
+    format!("{keys:?}")
+}
+
 impl World {
     fn by(&mut self) -> By {
         let netuid = if self.dice.one_in(4) { 49 } else { 5 };

@@ -171,9 +171,7 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
         text.push(told(store.voices(VoicePage { owner, after, limit }).await));
     }
     text.extend(weighing::reads(store).await);
-    let mut keys = store.keys().await.unwrap();
-    keys.sort_by(|a, b| a.id.cmp(&b.id));
-    text.push(format!("{keys:?}"));
+    text.push(keys::reads(store).await);
     text.push(told(store.webhooks(None, 10).await));
     text.push(told(store.webhooks(Some("alice".to_owned()), 10).await));
     text.push(told(store.callback_secret("alice").await));
