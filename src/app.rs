@@ -19,13 +19,14 @@ use tokio::sync::{oneshot, watch};
 
 use crate::actors::{Actors, Deps};
 use crate::config::{BlobStore, BlobsConfig, Config, ConfigError};
+use crate::domain::audit::SYSTEM;
 use crate::http::openapi::Documents;
 use crate::http::{Web, application, auth, intake, peer};
 use crate::identity::{ApiKey, Keypair};
 use crate::outside::blobs::{Bucket, Place};
 use crate::outside::{Blobs, Clock};
 use crate::store::sql::{Location, SqlStore};
-use crate::store::{KeyRow, Store, StoreError};
+use crate::store::{By, KeyRow, PutKey, Store, StoreError};
 
 /// Why the server did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -226,7 +227,7 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
     let blobs = blobs.map_err(io_error("cannot use the place of the files (`[blobs]`)"))?;
     let keypair = Keypair::load_or_create(&folder.join("server.key"))?;
     let mut keys = store.keys().await?;
-    let admin_key = first_key(&*store, &mut keys, &clock).await?;
+    let admin_key = first_key(&*store, &mut keys, &clock, config.netuid).await?;
     let (config, kinds) = (Arc::new(config.clone()), Arc::new(config.kinds()));
     let deps = Deps::new(store.clone(), clock.clone(), config.clone(), kinds.clone());
     // Bound before actors start: those of a server that cannot listen would wake without a runtime.
@@ -246,6 +247,11 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
             config.limits.parked,
             deps.overload.clone(),
         ),
+        budgets: crate::http::budget::Budgets::new(
+            config.limits.requests_per_minute,
+            clock.clone(),
+        ),
+        quotas: crate::http::quota::Quotas::default(),
         rates: crate::http::rates::Rates::new(config.limits.tasks_per_minute, clock.clone()),
         public_url: url.trim_end_matches('/').to_owned(),
         keys: auth::Keys::new(keys),
@@ -292,21 +298,20 @@ async fn first_key(
     store: &dyn Store,
     keys: &mut Vec<KeyRow>,
     clock: &Clock,
+    netuid: u16,
 ) -> Result<Option<String>, AppError> {
     if !keys.is_empty() {
         return Ok(None);
     }
     let key = ApiKey::generate();
+    let now = clock.now();
     let row = KeyRow {
-        id: key.id().to_owned(),
-        secret_hash: key.hash(),
         name: "first admin key".to_owned(),
         scopes: "admin".to_owned(),
-        created_at: clock.now(),
-        expires_at: None,
-        revoked_at: None,
+        ..KeyRow::new(key.id(), key.hash(), now)
     };
-    store.put_key(row.clone()).await?;
+    let by = By { netuid, actor: SYSTEM.to_owned(), now, nonce: None };
+    store.put_key(PutKey { key: row.clone(), by }).await?;
     keys.push(row);
     Ok(Some(key.reveal()))
 }

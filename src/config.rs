@@ -2,6 +2,7 @@
 //! flags; each later one wins. `config.default.toml` lists every key with its meaning and default.
 
 mod chain;
+mod shown;
 mod weights;
 
 use std::collections::BTreeMap;
@@ -204,6 +205,10 @@ pub struct LimitsConfig {
     pub reports_per_minute: u32,
     /// Tasks per minute and client.
     pub tasks_per_minute: NonZeroU32,
+    /// Requests per minute of an API key or a hotkey.
+    pub requests_per_minute: NonZeroU32,
+    /// Tasks per day of an API key or a hotkey; 0 for any number.
+    pub tasks_per_day: u32,
 }
 
 /// Whose tasks go first.

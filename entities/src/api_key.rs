@@ -21,6 +21,18 @@ pub struct Model {
     pub expires_at: Option<i64>,
     /// Taken back, Unix ms.
     pub revoked_at: Option<i64>,
+    /// SHA-256 of the secret before the last rotation.
+    pub old_secret_hash: Option<Vec<u8>>,
+    /// Until when that one is valid too, Unix ms.
+    pub old_secret_until: Option<i64>,
+    /// When it got its secret, if that is not its first one, Unix ms.
+    pub rotated_at: Option<i64>,
+    /// Requests per minute; the server's limit when absent.
+    pub requests_per_minute: Option<i64>,
+    /// Requests at once; the server's limit when absent.
+    pub in_flight: Option<i64>,
+    /// Tasks per day; the server's limit when absent.
+    pub tasks_per_day: Option<i64>,
 }
 
 /// No relations are declared: rows are read by key, never joined through the ORM.

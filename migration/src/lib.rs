@@ -20,6 +20,7 @@ mod m20261121_000013_submissions;
 mod m20261121_000014_metagraph;
 mod m20261121_000015_audit;
 mod m20261121_000016_credit;
+mod m20261122_000017_key_rotation;
 
 /// All migrations, in order.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000014_metagraph::Migration),
             Box::new(m20261121_000015_audit::Migration),
             Box::new(m20261121_000016_credit::Migration),
+            Box::new(m20261122_000017_key_rotation::Migration),
         ]
     }
 }

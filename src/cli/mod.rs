@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "this is where people are spoken to")]
 
 mod audit;
+mod config;
 mod consensus;
 mod doctor;
 mod inspect;
@@ -36,8 +37,10 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Show what was decided, and why.
     Inspect(inspect::Inspect),
-    /// Make, list and take back API keys.
+    /// Make, list, change and take back API keys.
     Keys(keys::Keys),
+    /// Show the configuration that is in force.
+    Config(config::ShowConfig),
     /// Merge reports of a file, without a server.
     Consensus(consensus::Consensus),
     /// Compute weights from a file, without a server.
@@ -88,6 +91,7 @@ pub async fn run() -> Result<(), AppError> {
         Command::Doctor(doctor) => doctor.run().await,
         Command::Inspect(inspect) => inspect.run().await,
         Command::Keys(keys) => keys.run().await,
+        Command::Config(config) => config.run(),
         Command::Consensus(consensus) => consensus.run(),
         Command::Weights(weights) => weights.run(),
     }

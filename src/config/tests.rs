@@ -11,6 +11,7 @@ fn the_defaults_file_says_what_the_code_says() {
     assert_eq!(config.limits.parked, limits::PARKED_MAX);
     assert_eq!(config.limits.reports_per_minute, limits::REPORTS_PER_MINUTE);
     assert_eq!(config.limits.tasks_per_minute, limits::TASKS_PER_MINUTE);
+    assert_eq!(config.limits.requests_per_minute, limits::REQUESTS_PER_MINUTE);
     assert_eq!(config.queue.open_per_client, limits::OPEN_PER_CLIENT_MAX);
     assert_eq!(config.sweep_millis, limits::SWEEP_MILLIS as u64);
     assert_eq!(config.retention.files_days, limits::FILES_DAYS);

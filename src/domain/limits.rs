@@ -254,6 +254,25 @@ pub const OPEN_TASKS_MAX: usize = 1_000_000;
 /// out.
 pub const OPEN_PER_CLIENT_MAX: usize = 100_000;
 
+/// Requests per minute of an API key or a hotkey: a thousand a second, more than a busy client needs,
+/// and too few to fill the server.
+pub const REQUESTS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60_000).unwrap();
+/// Most requests per minute that an API key may be given: as good as no limit.
+pub const REQUESTS_PER_MINUTE_MAX: u32 = 100_000_000;
+/// Most requests at once that an API key may be given; the gate's own share holds below that.
+pub const KEY_IN_FLIGHT_MAX: u32 = 1_000_000;
+/// Most tasks per day that an API key may be given.
+pub const TASKS_PER_DAY_MAX: u32 = 1_000_000_000;
+/// With so many budgets, those that are whole again are forgotten: some 100 kB.
+pub const BUDGETS_SWEPT_FROM: usize = 1_024;
+/// Days after which an API key may end at most.
+pub const KEY_DAYS_MAX: i64 = 3_650;
+/// For how many hours the secret before a rotation is valid too, unless said otherwise: a day to bring
+/// the new one to where it is used.
+pub const KEY_OVERLAP_HOURS: i64 = 24;
+/// Most hours of that: a month.
+pub const KEY_OVERLAP_HOURS_MAX: i64 = 30 * 24;
+
 /// Oldest signature that is accepted.
 pub const SIGNATURE_PAST_MILLIS: i64 = 10 * SECOND;
 /// How far ahead of our clock a signer may be.

@@ -4,6 +4,7 @@
 pub mod address;
 pub mod agreement;
 pub mod audit;
+pub mod budget;
 pub mod chain;
 pub mod consensus;
 pub mod estimate;

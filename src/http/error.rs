@@ -8,6 +8,7 @@ use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::domain::budget::Standing;
 use crate::identity::AuthError;
 use crate::store::StoreError;
 
@@ -113,8 +114,8 @@ pub struct ApiError {
     detail: String,
     fields: Vec<FieldError>,
     retry_after_secs: Option<u64>,
-    /// Requests per minute that the caller has used up.
-    rate_limit: Option<u32>,
+    /// What the caller has used up.
+    rate_limit: Option<Standing>,
 }
 
 /// What handlers answer.
@@ -187,7 +188,15 @@ impl ApiError {
     #[must_use]
     pub fn rate_limited(what: &str, limit: u32, secs: u64) -> Self {
         let detail = format!("at most {limit} {what} per minute");
-        Self { rate_limit: Some(limit), ..Self::new(Code::RateLimited, detail) }.retry_after(secs)
+        let spent = Standing { limit, remaining: 0, reset_secs: secs };
+        Self { rate_limit: Some(spent), ..Self::new(Code::RateLimited, detail) }.retry_after(secs)
+    }
+
+    /// A budget of requests that has nothing left; the next one is taken in `secs`.
+    #[must_use]
+    pub fn over_budget(spent: Standing, secs: u64) -> Self {
+        let detail = format!("at most {} requests per minute", spent.limit);
+        Self { rate_limit: Some(spent), ..Self::new(Code::RateLimited, detail) }.retry_after(secs)
     }
 
     /// Says when to try again.
@@ -264,10 +273,10 @@ impl ResponseError for ApiError {
         let mut response = HttpResponse::build(status);
         if let Some(secs) = self.retry_after_secs {
             response.insert_header((header::RETRY_AFTER, secs));
-            if let Some(limit) = self.rate_limit {
-                response.insert_header(("x-ratelimit-limit", limit));
-                response.insert_header(("x-ratelimit-remaining", 0));
-                response.insert_header(("x-ratelimit-reset", secs));
+            if let Some(spent) = self.rate_limit {
+                response.insert_header(("x-ratelimit-limit", spent.limit));
+                response.insert_header(("x-ratelimit-remaining", spent.remaining));
+                response.insert_header(("x-ratelimit-reset", spent.reset_secs));
             }
         }
         if status == StatusCode::UNAUTHORIZED {

@@ -103,6 +103,11 @@ impl Fields {
         self.values.remove(name).filter(|value| !value.is_null() && value != "")
     }
 
+    /// Whether a field is there as `null` or an empty text: what it stands for is to be taken away.
+    pub(super) fn is_cleared(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(|value| value.is_null() || value == "")
+    }
+
     /// An optional text of at most `chars_max` characters.
     pub(super) fn text(&mut self, name: &str, chars_max: usize) -> Option<String> {
         match self.take(name)? {

@@ -15,7 +15,7 @@ use actix_web::{Error, HttpMessage, HttpRequest, web};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Web;
-use super::auth::Caller;
+use super::auth::{Caller, keys};
 use super::error::{ApiError, ApiResult, Code};
 use crate::actors::Overload;
 use crate::domain::limits::{CALLER_PLACES_MIN, CALLER_SHARE};
@@ -68,8 +68,8 @@ impl Places {
     }
 
     /// A place for this caller, beside those that it has.
-    fn share(&self, caller: &str, what: &str) -> ApiResult<Share> {
-        let most = (self.most / CALLER_SHARE).max(CALLER_PLACES_MIN);
+    fn share(&self, caller: &str, own: usize, what: &str) -> ApiResult<Share> {
+        let most = (self.most / CALLER_SHARE).max(CALLER_PLACES_MIN).min(own);
         let mut taken = self.taken();
         match taken.get_mut(caller) {
             Some(count) if *count >= most => {
@@ -114,7 +114,9 @@ impl Gate {
     /// 503 when too many wait, 429 when too many of this caller do.
     pub fn park(&self, request: &HttpRequest, now: Millis) -> ApiResult<Parked> {
         let name = request.extensions().get::<Caller>().and_then(Caller::name);
-        let share = name.map(|name| self.parked.share(&name, "requests that wait")).transpose()?;
+        let share = name
+            .map(|name| self.parked.share(&name, usize::MAX, "requests that wait"))
+            .transpose()?;
         let permit = self.parked.all.clone().try_acquire_owned().map_err(|_| {
             self.overload.note(now);
             ApiError::full("too many requests wait already")
@@ -156,8 +158,9 @@ pub(super) async fn take_share(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let held = request.extensions().get::<Held>().cloned();
     let name = request.extensions().get::<Caller>().and_then(Caller::name);
+    let own = request.extensions().get::<Caller>().map_or(usize::MAX, keys::places);
     if let (Some(Held(held)), Some(name)) = (held, name) {
-        let share = web.gate.in_flight.share(&name, "requests in flight")?;
+        let share = web.gate.in_flight.share(&name, own, "requests in flight")?;
         held.borrow_mut().1 = Some(share);
     }
     next.call(request).await

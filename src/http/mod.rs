@@ -1,11 +1,12 @@
 //! HTTP: the contract with clients, miners, validators and operators.
 //!
 //! A request passes, from the outside in: the log span, the gate (a permit, or 503), the
-//! credentials, the caller's own share of the gate, and then its route. Nothing is read from a body before the gate let it in, and no
+//! credentials, the caller's budget and its own share of the gate, and then its route. Nothing is read from a body before the gate let it in, and no
 //! handler runs for a caller that its signature does not name.
 
 pub mod answered;
 pub mod auth;
+pub mod budget;
 mod csv;
 mod download;
 pub mod error;
@@ -16,6 +17,7 @@ pub mod left;
 mod openai;
 pub mod openapi;
 pub mod peer;
+pub mod quota;
 pub mod rates;
 mod routes;
 mod story;
@@ -81,6 +83,10 @@ pub struct Web {
     pub overload: Overload,
     /// Permits.
     pub gate: intake::Gate,
+    /// Requests per minute of keys and hotkeys.
+    pub budgets: budget::Budgets,
+    /// Tasks per day of clients.
+    pub quotas: quota::Quotas,
     /// Tasks per minute of clients.
     pub rates: rates::Rates,
     /// Miner actors.
@@ -172,10 +178,12 @@ pub fn application(
         .default_service(web::to(routes::no_such_route))
         // The last one wrapped is the outermost.
         .wrap(from_fn(intake::take_share))
+        .wrap(from_fn(budget::charge))
         .wrap(from_fn(auth::identify))
         .wrap(from_fn(auth::watch))
         .wrap(from_fn(intake::take_permit))
         .wrap(from_fn(openai::speak_openai))
+        .wrap(from_fn(budget::tell))
         .wrap(from_fn(measure))
 }
 

@@ -14,6 +14,8 @@ const ID_BYTES: usize = 8;
 /// The longest base58 text of [`ID_BYTES`].
 const ID_LEN_MAX: usize = 11;
 const SECRET_BYTES: usize = 32;
+/// Stands for a hash that is not there.
+const NOBODY: [u8; 32] = [0; 32];
 /// The longest base58 text of [`SECRET_BYTES`].
 const SECRET_LEN_MAX: usize = 44;
 
@@ -36,6 +38,19 @@ impl ApiKey {
     pub fn generate() -> Self {
         let id = bs58::encode(rand::random::<[u8; ID_BYTES]>()).into_string();
         Self { id, secret: rand::random() }
+    }
+
+    /// The same key with another random secret.
+    #[must_use]
+    pub fn rotated(&self) -> Self {
+        Self { id: self.id.clone(), secret: rand::random() }
+    }
+
+    /// A new secret for the key of this id; `None` for what is no id.
+    #[must_use]
+    pub fn again(id: &str) -> Option<Self> {
+        decode::<ID_BYTES>(id, ID_LEN_MAX).ok()?;
+        Some(Self { id: id.to_owned(), secret: rand::random() })
     }
 
     /// Reads a key.
@@ -69,6 +84,18 @@ impl ApiKey {
     #[must_use]
     pub fn matches(&self, stored: &[u8; 32]) -> bool {
         self.hash().ct_eq(stored).into()
+    }
+
+    /// Whether this key's secret is behind one of two hashes. Takes equal time whichever is there and
+    /// whichever it is: what is not there is compared with a hash that nothing has.
+    #[must_use]
+    pub fn matches_either(&self, newest: Option<&[u8; 32]>, old: Option<&[u8; 32]>) -> bool {
+        let hash = self.hash();
+        let is = |stored: Option<&[u8; 32]>| {
+            let there = subtle::Choice::from(u8::from(stored.is_some()));
+            hash.ct_eq(stored.unwrap_or(&NOBODY)) & there
+        };
+        (is(newest) | is(old)).into()
     }
 
     /// The whole key in clear text, to show once to its holder.
@@ -106,6 +133,20 @@ mod tests {
             assert!(read.matches(&key.hash()));
             assert!(!read.matches(&ApiKey::generate().hash()));
         }
+    }
+
+    #[test]
+    fn one_of_two_hashes_is_enough_and_none_is_not() {
+        let (key, other) = (ApiKey::generate(), ApiKey::generate().hash());
+        let own = key.hash();
+        assert!(
+            key.matches_either(Some(&own), None) && key.matches_either(Some(&own), Some(&other))
+        );
+        assert!(key.matches_either(Some(&other), Some(&own)));
+        assert!(!key.matches_either(None, None) && !key.matches_either(Some(&other), None));
+        let again = key.rotated();
+        assert_eq!(again.id(), key.id());
+        assert!(!again.matches(&own));
     }
 
     #[test]

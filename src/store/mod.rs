@@ -13,6 +13,7 @@ pub mod command;
 pub mod file;
 pub mod history;
 mod judge;
+pub mod keys;
 pub mod ledger;
 pub mod model;
 pub mod read;
@@ -36,6 +37,7 @@ pub use history::{
     Archive, Archived, ArchivedTask, Prune, ScoreDays, ScoreSum, ScoreSums, UsageCounts, UsageDays,
     UsageRow,
 };
+pub use keys::*;
 pub use ledger::*;
 pub use read::*;
 pub use registration::*;
@@ -146,9 +148,13 @@ pub trait Store: Send + Sync + 'static {
     /// Uses up the nonce of a signed request, before an effect that is more or less than one command.
     async fn spend(&self, nonce: Nonce) -> StoreResult<()>;
     /// Writes down a new API key.
-    async fn put_key(&self, key: KeyRow) -> StoreResult<()>;
-    /// Takes an API key back; whether it was known and valid.
-    async fn revoke_key(&self, id: String, now: Millis) -> StoreResult<bool>;
+    async fn put_key(&self, command: PutKey) -> StoreResult<()>;
+    /// Changes an API key; as it then is, or `None` when it is unknown or was taken back.
+    async fn change_key(&self, command: ChangeKey) -> StoreResult<Option<KeyRow>>;
+    /// Gives an API key another secret; as it then is, or `None` when it is unknown or was taken back.
+    async fn rotate_key(&self, command: RotateKey) -> StoreResult<Option<KeyRow>>;
+    /// Takes an API key back, with all of its secrets; whether it was known and had not been.
+    async fn revoke_key(&self, command: RevokeKey) -> StoreResult<bool>;
     /// Writes down an endpoint, unless its owner has too many.
     async fn put_webhook(&self, command: PutWebhook) -> StoreResult<WebhookPut>;
     /// Gives an endpoint another secret; whether there is such an endpoint.

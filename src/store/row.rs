@@ -146,22 +146,3 @@ pub struct FileRow {
     /// May be forgotten from then on; `None` where its age decides.
     pub expires_at: Option<Millis>,
 }
-
-/// An API key's row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyRow {
-    /// Public part.
-    pub id: String,
-    /// SHA-256 of the secret.
-    pub secret_hash: Hash,
-    /// What it is for.
-    pub name: String,
-    /// Scopes, separated by spaces.
-    pub scopes: String,
-    /// Made.
-    pub created_at: Millis,
-    /// Not valid from then on.
-    pub expires_at: Option<Millis>,
-    /// Taken back.
-    pub revoked_at: Option<Millis>,
-}

@@ -4,6 +4,7 @@
 
 mod actors;
 mod architecture;
+mod canary;
 mod examples;
 mod fuzz;
 mod kill;

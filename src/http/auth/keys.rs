@@ -1,14 +1,15 @@
 //! API keys: looked up by their public part, compared in constant time. Only hashes are kept.
 
 use std::collections::HashMap;
-use std::sync::RwLock;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::caller::Caller;
 use crate::domain::ids::Hotkey;
 use crate::domain::units::Millis;
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::identity::ApiKey;
-use crate::store::KeyRow;
+use crate::store::{KeyLimits, KeyRow};
 
 /// What a key may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +60,8 @@ pub struct KeyCaller {
     pub id: String,
     /// What it may do.
     pub scopes: Vec<Scope>,
+    /// What it may use.
+    pub limits: KeyLimits,
 }
 
 impl KeyCaller {
@@ -72,60 +75,175 @@ impl KeyCaller {
     }
 }
 
+/// Requests that a caller may have in flight, as far as it has a limit of its own.
+pub(in crate::http) fn places(caller: &Caller) -> usize {
+    let own = match caller {
+        Caller::Key(key) => key.limits.in_flight,
+        Caller::Nobody | Caller::Developer | Caller::Signer { .. } | Caller::Unproven(_) => None,
+    };
+    own.map_or(usize::MAX, |own| usize::try_from(own).unwrap_or(usize::MAX))
+}
+
+/// A key in memory.
+#[derive(Debug)]
+struct Held {
+    row: KeyRow,
+    scopes: Vec<Scope>,
+    /// Unix ms; 0 when it was not used since the start.
+    used_at: AtomicI64,
+}
+
+impl Held {
+    fn new(row: KeyRow, used_at: i64) -> Self {
+        let scopes = row.scopes.split(' ').filter_map(|scope| scope.parse().ok()).collect();
+        Self { row, scopes, used_at: AtomicI64::new(used_at) }
+    }
+
+    fn known(&self) -> Known {
+        let used_at = self.used_at.load(Ordering::Relaxed);
+        Known { row: self.row.clone(), used_at: (used_at > 0).then_some(Millis(used_at)) }
+    }
+}
+
+/// A key and its last use since the start.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Its row.
+    pub row: KeyRow,
+    /// When it was last used; `None` when it was not since the start.
+    pub used_at: Option<Millis>,
+}
+
 /// All keys, in memory; written through by whoever changes them.
 #[derive(Debug, Default)]
-pub struct Keys(RwLock<HashMap<String, KeyRow>>);
+pub struct Keys {
+    held: RwLock<HashMap<String, Held>>,
+    /// Held from the change of a row until it is seen here, so that changes are seen in their order.
+    pub(in crate::http) changing: tokio::sync::Mutex<()>,
+}
 
 impl Keys {
     /// With these rows.
     #[must_use]
     pub fn new(rows: Vec<KeyRow>) -> Self {
-        Self(RwLock::new(rows.into_iter().map(|row| (row.id.clone(), row)).collect()))
+        let keys = Self::default();
+        rows.into_iter().for_each(|row| keys.put(row));
+        keys
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<String, Held>> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<String, Held>> {
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds or replaces a key.
     pub fn put(&self, row: KeyRow) {
-        let mut keys = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        keys.insert(row.id.clone(), row);
+        let mut keys = self.write();
+        let used_at = keys.get(&row.id).map_or(0, |held| held.used_at.load(Ordering::Relaxed));
+        keys.insert(row.id.clone(), Held::new(row, used_at));
     }
 
-    /// Takes a key back.
+    /// Takes a key back, with all of its secrets.
     pub fn revoke(&self, id: &str, now: Millis) {
-        let mut keys = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(row) = keys.get_mut(id) {
-            row.revoked_at = Some(now);
+        if let Some(held) = self.write().get_mut(id) {
+            held.row.revoked_at = Some(now);
         }
     }
 
-    /// All keys.
+    /// All keys, oldest first.
     #[must_use]
-    pub fn all(&self) -> Vec<KeyRow> {
-        let keys = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut rows: Vec<_> = keys.values().cloned().collect();
-        rows.sort_by_key(|row| (row.created_at, row.id.clone()));
-        rows
+    pub fn all(&self) -> Vec<Known> {
+        let mut keys: Vec<_> = self.read().values().map(Held::known).collect();
+        keys.sort_by(|a, b| (a.row.created_at, &a.row.id).cmp(&(b.row.created_at, &b.row.id)));
+        keys
     }
 
-    /// Who holds this key.
+    /// One key.
+    #[must_use]
+    pub fn one(&self, id: &str) -> Option<Known> {
+        self.read().get(id).map(Held::known)
+    }
+
+    /// What an owner may use; nothing of its own unless it is a key.
+    #[must_use]
+    pub fn limits(&self, owner: &str) -> KeyLimits {
+        self.read().get(owner).map(|held| held.row.limits).unwrap_or_default()
+    }
+
+    /// Who holds this key. An unknown id is compared too, so that it takes as long as a wrong secret.
     ///
     /// # Errors
     /// 401 when it is unknown, wrong, expired or taken back; 403 when it is bound to a hotkey and
     /// such keys are off.
     pub fn caller(&self, key: &ApiKey, bound_keys: bool, now: Millis) -> ApiResult<Caller> {
-        let keys = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let row = keys.get(key.id()).filter(|row| key.matches(&row.secret_hash));
-        let valid =
-            row.filter(|row| row.revoked_at.is_none() && row.expires_at.is_none_or(|at| now < at));
+        let keys = self.read();
+        let held = keys.get(key.id());
+        let row = held.map(|held| &held.row);
+        let newest = row.map(|row| &row.secret_hash);
+        let proven = key.matches_either(newest, row.and_then(|row| row.old_secret(now)));
+        let valid = held.filter(|Held { row, .. }| {
+            proven && row.revoked_at.is_none() && row.expires_at.is_none_or(|at| now < at)
+        });
         let wrong = || ApiError::new(Code::Unauthenticated, "the API key is not valid");
-        let row = valid.ok_or_else(wrong)?;
-        let scopes = row.scopes.split(' ').filter_map(|scope| scope.parse().ok()).collect();
-        let caller = KeyCaller { id: row.id.clone(), scopes };
+        let Held { row, scopes, used_at } = valid.ok_or_else(wrong)?;
+        let caller = KeyCaller { id: row.id.clone(), scopes: scopes.clone(), limits: row.limits };
         if caller.hotkey().is_some() && !bound_keys {
             return Err(ApiError::new(
                 Code::Forbidden,
                 "keys bound to a hotkey are off here (`auth.hotkey_api_keys`); sign the request",
             ));
         }
+        used_at.store(now.0, Ordering::Relaxed);
         Ok(Caller::Key(caller))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(now: i64) -> (ApiKey, KeyRow) {
+        let key = ApiKey::generate();
+        let row = KeyRow {
+            scopes: "client".to_owned(),
+            ..KeyRow::new(key.id(), key.hash(), Millis(now))
+        };
+        (key, row)
+    }
+
+    fn valid(keys: &Keys, key: &ApiKey, now: i64) -> bool {
+        keys.caller(key, false, Millis(now)).is_ok()
+    }
+
+    #[test]
+    fn the_old_secret_ends_with_its_time_and_both_end_with_the_key() {
+        let (old, row) = key(0);
+        let new = old.rotated();
+        let keys = Keys::new(vec![KeyRow {
+            secret_hash: new.hash(),
+            old_secret_hash: Some(old.hash()),
+            old_secret_until: Some(Millis(100)),
+            rotated_at: Some(Millis(10)),
+            ..row
+        }]);
+        assert!(valid(&keys, &new, 99) && valid(&keys, &old, 99));
+        assert!(valid(&keys, &new, 100) && !valid(&keys, &old, 100));
+        assert!(!valid(&keys, &old.rotated(), 50), "a third one");
+        keys.revoke(new.id(), Millis(50));
+        assert!(!valid(&keys, &new, 50) && !valid(&keys, &old, 50));
+    }
+
+    #[test]
+    fn the_last_use_is_known_and_outlives_a_change() {
+        let (key, row) = key(0);
+        let keys = Keys::new(vec![row.clone()]);
+        assert_eq!(keys.one(key.id()).unwrap().used_at, None);
+        assert!(valid(&keys, &key, 7) && !valid(&keys, &key.rotated(), 8));
+        keys.put(KeyRow { name: "renamed".to_owned(), ..row });
+        let known = keys.one(key.id()).unwrap();
+        assert_eq!((known.used_at, known.row.name.as_str()), (Some(Millis(7)), "renamed"));
     }
 }

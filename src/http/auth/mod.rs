@@ -47,6 +47,7 @@ async fn caller(web: &Web, request: &mut ServiceRequest) -> ApiResult<Caller> {
     let headers = request.headers();
     let claim = Claim::parse(|name| headers.get_all(name).map(|value| value.as_bytes()))?;
     if let Some(claim) = claim {
+        web.budgets.admits(claim.hotkey())?;
         return signed::verify(web, request, claim).await;
     }
     if let Some(key) = api_key(request)? {

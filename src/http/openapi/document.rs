@@ -52,6 +52,7 @@ fn schemas(kinds: &KindRegistry) -> Map<String, Value> {
         super::files::schemas(),
         super::submissions::schemas(),
         super::webhooks::schemas(),
+        super::keys::schemas(),
         super::miners::schemas(kinds),
         super::network::schemas(kinds),
     ];

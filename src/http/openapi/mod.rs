@@ -18,6 +18,7 @@ pub(super) mod chain;
 pub(super) mod docs;
 pub(super) mod events;
 pub(super) mod files;
+pub(super) mod keys;
 pub(super) mod miners;
 pub(super) mod network;
 pub(super) mod openai;

@@ -1,13 +1,9 @@
 //! What the routes of operators do.
 
 use super::OPERATION;
-use super::operation::{Operation, may, must};
-use super::schema::{
-    count, flag, integer, list, number, object, one_of, or_null, range, success, text, text_of,
-    time,
-};
+use super::operation::{Operation, must};
+use super::schema::{flag, integer, list, number, object, one_of, success, text, time};
 use crate::domain::kind::KindRegistry;
-use crate::domain::limits::NAME_CHARS_MAX;
 
 fn about(summary: &'static str) -> Operation {
     Operation::new(OPERATION, summary)
@@ -79,41 +75,8 @@ pub(in crate::http) fn drain(_: &KindRegistry) -> Operation {
         .answers(200, "So it is", answer)
 }
 
-pub(in crate::http) fn create_key(_: &KindRegistry) -> Operation {
-    let scopes = "`client`, `admin`, `miner:<hotkey>`, `validator:<hotkey>`, with spaces between; \
-                  `client` when left out";
-    let answer = object([
-        ("id", text("Names the key")),
-        ("key", text("The key, shown this once")),
-        ("scopes", text("What it may do")),
-        ("message", text("For people")),
-    ]);
-    about("Makes an API key")
-        .takes(vec![
-            may("name", text_of(0, NAME_CHARS_MAX, "What it is for")),
-            may("scopes", text_of(0, 1_024, scopes)),
-            may("expires_days", range(1, 3_650, "Days that it is valid; for ever when left out")),
-        ])
-        .creates("The key", answer)
-}
-
-pub(in crate::http) fn list_keys(_: &KindRegistry) -> Operation {
-    let key = object([
-        ("id", text("Names the key")),
-        ("name", text("What it is for")),
-        ("scopes", text("What it may do")),
-        ("created_at", time("When it was made")),
-        ("expires_at", or_null(time("Until when it is valid"))),
-        ("revoked_at", or_null(time("When it was taken back"))),
-    ]);
-    let answer = object([count(), ("keys", list(key, "Also those that are not valid any more"))]);
-    about("Lists API keys").answers(200, "All keys", answer)
-}
-
-pub(in crate::http) fn revoke_key(_: &KindRegistry) -> Operation {
-    about("Takes an API key back")
-        .more("Effective at once.")
-        .path("id", text("The key's id"))
-        .answers_nothing(204, "It is valid no more")
-        .refuses(404, "No valid key of this id")
+pub(in crate::http) fn config(_: &KindRegistry) -> Operation {
+    about("The configuration that is in force")
+        .more("Defaults, file, variables and flags. Passwords are hidden.")
+        .answers_as(200, "As TOML", "application/toml")
 }

@@ -6,6 +6,7 @@ mod chain;
 mod docs;
 mod events;
 mod files;
+mod keys;
 mod miners;
 mod network;
 mod on_chain;
@@ -78,9 +79,13 @@ pub(super) fn entries() -> Vec<Entry> {
         get "/openapi.json" docs::openapi;
         get "/docs" docs::page;
         post "/api/v1/admin/drain" ops::drain;
-        get "/api/v1/admin/keys" ops::list_keys;
-        post "/api/v1/admin/keys" ops::create_key;
-        delete "/api/v1/admin/keys/{id}" ops::revoke_key;
+        get "/api/v1/admin/config" ops::config;
+        get "/api/v1/admin/keys" keys::list;
+        post "/api/v1/admin/keys" keys::create;
+        get "/api/v1/admin/keys/{id}" keys::show;
+        patch "/api/v1/admin/keys/{id}" keys::update;
+        delete "/api/v1/admin/keys/{id}" keys::revoke;
+        post "/api/v1/admin/keys/{id}/rotate" keys::rotate;
         get "/api/v1/admin/audit" audit::list;
         get "/api/v1/admin/roles" roles::list;
         // Clients
@@ -237,6 +242,15 @@ where
     F::Output: Responder + 'static,
 {
     ("POST", web::post().to(handler), signature::<Args>())
+}
+
+fn patch<F, Args>(handler: F) -> Verb
+where
+    F: Handler<Args>,
+    Args: FromRequest + Argument + 'static,
+    F::Output: Responder + 'static,
+{
+    ("PATCH", web::patch().to(handler), signature::<Args>())
 }
 
 fn delete<F, Args>(handler: F) -> Verb

@@ -1,8 +1,8 @@
-//! For operators: probes, metrics, who the server is, and API keys.
+//! For operators: probes, metrics, who the server is, and how it is configured.
 
 use std::sync::atomic::Ordering;
 
-use actix_web::web::{Data, Path};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
@@ -10,15 +10,12 @@ use crate::actors::consensus::ViewConsensus;
 use crate::actors::distributor::ViewQueue;
 use crate::domain::audit::Fact;
 use crate::domain::limits::{SIGNATURE_FUTURE_MILLIS, SIGNATURE_PAST_MILLIS};
-use crate::domain::units::Millis;
 use crate::http::Web;
 use crate::http::auth::Admin;
-use crate::http::auth::keys::Scope;
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::Fields;
 use crate::http::upload::Body;
-use crate::identity::ApiKey;
-use crate::store::{KeyRow, Note};
+use crate::store::Note;
 
 /// `GET /livez`: the process answers. Touches nothing else.
 pub(super) async fn livez() -> HttpResponse {
@@ -110,66 +107,9 @@ pub(super) async fn drain(
     })))
 }
 
-/// `POST /admin/keys`: makes a key; its text is shown this once.
-pub(super) async fn create_key(
-    web: Data<Web>,
-    admin: Admin,
-    request: HttpRequest,
-    Body(body): Body,
-) -> ApiResult {
-    let mut fields = Fields::read(&request, &body)?;
-    let name = fields.name("name").unwrap_or_default();
-    let scopes = fields.text("scopes", 1_024).unwrap_or_else(|| "client".to_owned());
-    for scope in scopes.split(' ') {
-        if let Err(reason) = scope.parse::<Scope>() {
-            fields.complain("scopes", reason);
-        }
-    }
-    let days = fields.integer("expires_days", 1, 3_650);
-    fields.done()?;
-    let (key, now) = (ApiKey::generate(), web.clock.now());
-    let row = KeyRow {
-        id: key.id().to_owned(),
-        secret_hash: key.hash(),
-        name,
-        scopes: scopes.clone(),
-        created_at: now,
-        expires_at: days.map(|days| now.plus(days * crate::domain::units::DAY)),
-        revoked_at: None,
-    };
-    web.store.put_key(row.clone()).await?;
-    web.keys.put(row);
-    tracing::info!(key.id = key.id(), scopes, by = admin.name, "an API key was made");
-    let place = format!("/api/v1/admin/keys/{}", key.id());
-    Ok(HttpResponse::Created().insert_header(("location", place)).json(json!({
-        "id": key.id(), "key": key.reveal(), "scopes": scopes,
-        "message": "keep it: only its hash is stored here",
-    })))
-}
-
-/// `GET /admin/keys`.
-pub(super) async fn list_keys(web: Data<Web>, _: Admin) -> HttpResponse {
-    let show = |row: KeyRow| {
-        json!({
-            "id": row.id,
-            "name": row.name,
-            "scopes": row.scopes,
-            "created_at": row.created_at.rfc3339(),
-            "expires_at": row.expires_at.map(Millis::rfc3339),
-            "revoked_at": row.revoked_at.map(Millis::rfc3339),
-        })
-    };
-    let keys: Vec<_> = web.keys.all().into_iter().map(show).collect();
-    HttpResponse::Ok().json(json!({ "count": keys.len(), "keys": keys }))
-}
-
-/// `DELETE /admin/keys/{id}`: effective at once.
-pub(super) async fn revoke_key(web: Data<Web>, admin: Admin, path: Path<String>) -> ApiResult {
-    let now = web.clock.now();
-    if !web.store.revoke_key(path.to_string(), now).await? {
-        return Err(ApiError::not_found("valid key"));
-    }
-    web.keys.revoke(&path, now);
-    tracing::info!(key.id = path.as_str(), by = admin.name, "an API key was taken back");
-    Ok(HttpResponse::NoContent().finish())
+/// `GET /admin/config`: what is in force, without passwords.
+pub(super) async fn config(web: Data<Web>, _: Admin) -> ApiResult {
+    let shown = web.config.shown();
+    let shown = shown.map_err(|error| ApiError::new(Code::Internal, error.to_string()))?;
+    Ok(HttpResponse::Ok().content_type("application/toml").body(shown))
 }

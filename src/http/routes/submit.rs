@@ -18,6 +18,7 @@ use crate::http::Web;
 use crate::http::auth::{ClientCaller, UploadCaller};
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::{Fields, printable, whole};
+use crate::http::quota::hand_in;
 use crate::http::upload::{FilePart, Keep, receive, takes};
 use crate::outside::blobs::Pin;
 use crate::store::{FileRow, Hash, Idempotency, NewTask, Nonce, TaskInput};
@@ -114,8 +115,8 @@ pub(super) async fn order(
     material: Material,
 ) -> ApiResult<(TaskId, Submitted)> {
     takes_tasks(web)?;
+    let (now, place) = web.quotas.reserve(web, &caller.owner).await?;
     web.rates.count(&caller.owner)?;
-    let now = web.clock.now();
     let id = TaskId(uuid::Uuid::now_v7());
     let Taken { input, hash, units, file } =
         input(web, caller, kind, wish.text.clone(), material).await?;
@@ -146,7 +147,7 @@ pub(super) async fn order(
     let (completion, adaptive) = (wish.completion, wish.adaptive);
     let input_units = units;
     let submit = Submit { task, file, completion, adaptive, input_units, idempotency, nonce };
-    let submitted = web.distributor.send(submit).await??;
+    let submitted = hand_in(web, submit, place).await?;
     // The file's row is written with the task's, if at all.
     drop(pin);
     if let (Submitted::New { .. }, Some(row)) = (&submitted, came) {

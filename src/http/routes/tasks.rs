@@ -16,6 +16,7 @@ use crate::domain::limits::{PAGE_MAX, WAIT_SECS_MAX};
 use crate::domain::task::{Completion, TaskState, TaskStatus};
 use crate::http::auth::ClientCaller;
 use crate::http::error::{ApiError, ApiResult, Code};
+use crate::http::quota::hand_in;
 use crate::http::{Web, view};
 use crate::store::{
     Cancelled, Idempotency, NewTask, Replication, ResponseRow, TaskInput, TaskPage, TaskRecord,
@@ -209,7 +210,7 @@ pub(super) async fn retry(
             ),
         ));
     }
-    let (old, now) = (record.task, web.clock.now());
+    let old = record.task;
     let input_units = match &old.input {
         TaskInput::Text(text) => text.chars().count() as u64,
         TaskInput::File(id) => {
@@ -232,6 +233,7 @@ pub(super) async fn retry(
         enough if enough < wished => Completion::Quorum(enough),
         _ => Completion::All,
     };
+    let (now, place) = web.quotas.reserve(&web, &old.owner).await?;
     let new = TaskId(uuid::Uuid::now_v7());
     let task = NewTask {
         id: new,
@@ -246,7 +248,7 @@ pub(super) async fn retry(
     let nonce = caller.nonce;
     let file = None;
     let submit = Submit { task, file, completion, adaptive, input_units, idempotency, nonce };
-    let submitted = web.distributor.send(submit).await??;
+    let submitted = hand_in(&web, submit, place).await?;
     let mut told = answer(&web, new, wished, submitted).await?;
     let place = format!("/api/v1/tasks/{}", told["task_id"].as_str().unwrap_or_default());
     if let Value::Object(fields) = &mut told {

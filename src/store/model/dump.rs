@@ -314,6 +314,12 @@ impl Tables {
                 created_at = row.created_at,
                 expires_at = row.expires_at,
                 revoked_at = row.revoked_at,
+                old_secret_hash = row.old_secret_hash.as_ref().map(<[u8; 32]>::as_slice),
+                old_secret_until = row.old_secret_until,
+                rotated_at = row.rotated_at,
+                requests_per_minute = row.limits.requests_per_minute.map(i64::from),
+                in_flight = row.limits.in_flight.map(i64::from),
+                tasks_per_day = row.limits.tasks_per_day.map(i64::from),
             )
         });
         dump.table("api_key", keys.collect());

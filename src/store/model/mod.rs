@@ -12,6 +12,7 @@ mod evaluate;
 mod files;
 mod forget_miners;
 mod history;
+mod keys;
 mod lease;
 mod ledger;
 mod reads;
@@ -225,12 +226,17 @@ impl Store for ModelStore {
     async fn spend(&self, nonce: Nonce) -> StoreResult<()> {
         self.once(Some(nonce), |_| ())
     }
-    async fn put_key(&self, key: KeyRow) -> StoreResult<()> {
-        self.command().put_key(key);
-        Ok(())
+    async fn put_key(&self, mut command: PutKey) -> StoreResult<()> {
+        self.once(command.by.nonce.take(), |tables| tables.put_key(&command))
     }
-    async fn revoke_key(&self, id: String, now: Millis) -> StoreResult<bool> {
-        Ok(self.command().revoke_key(&id, now))
+    async fn change_key(&self, mut command: ChangeKey) -> StoreResult<Option<KeyRow>> {
+        self.once(command.by.nonce.take(), |tables| tables.change_key(&command))
+    }
+    async fn rotate_key(&self, mut command: RotateKey) -> StoreResult<Option<KeyRow>> {
+        self.once(command.by.nonce.take(), |tables| tables.rotate_key(&command))
+    }
+    async fn revoke_key(&self, mut command: RevokeKey) -> StoreResult<bool> {
+        self.once(command.by.nonce.take(), |tables| tables.revoke_key(&command))
     }
     async fn put_webhook(&self, mut command: PutWebhook) -> StoreResult<WebhookPut> {
         self.once(command.nonce.take(), |tables| tables.put_webhook(command))

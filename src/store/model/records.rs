@@ -1,11 +1,10 @@
-//! Plain records: validators, reports, agreed values, keys; and forgetting old ones. Writing
+//! Plain records: validators, reports, agreed values; and forgetting old ones. Writing
 //! a record again that is there already changes nothing.
 
 use super::Tables;
 use crate::domain::ids::{Hotkey, ValidatorId};
-use crate::domain::units::Millis;
 use crate::store::{
-    CloseRound, DeliveryRow, KeyRow, Prune, PutKindRecords, ReportRow, RoundRow, ValidatorRow,
+    CloseRound, DeliveryRow, Prune, PutKindRecords, ReportRow, RoundRow, ValidatorRow,
 };
 
 impl Tables {
@@ -57,15 +56,6 @@ impl Tables {
         let keyed = rows.into_iter().map(|row| ((row.registration, row.kind.clone()), row));
         self.kind_records.extend(keyed);
         work.into_iter().for_each(|of| self.add_work(of));
-    }
-
-    pub(super) fn put_key(&mut self, key: KeyRow) {
-        self.keys.entry(key.id.clone()).or_insert(key);
-    }
-
-    pub(super) fn revoke_key(&mut self, id: &str, now: Millis) -> bool {
-        let valid = self.keys.get_mut(id).filter(|key| key.revoked_at.is_none());
-        valid.map(|key| key.revoked_at = Some(now)).is_some()
     }
 
     pub(super) fn prune(&mut self, before: Prune) -> u64 {

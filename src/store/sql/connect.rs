@@ -18,12 +18,22 @@ use super::dialect::{STATEMENTS_CACHED, statement};
 use crate::store::{StoreError, StoreResult};
 
 /// Where the rows are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Location {
     /// A SQLite file in the data folder.
     Sqlite(PathBuf),
     /// A PostgreSQL server.
     Postgres(String),
+}
+
+/// The URL of a server may hold a password.
+impl std::fmt::Debug for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::Postgres(_) => f.write_str("Postgres(..)"),
+        }
+    }
 }
 
 impl Location {

@@ -15,6 +15,7 @@ mod files;
 mod forget_miners;
 mod history;
 mod idempotency;
+mod keys;
 mod lease;
 mod ledger;
 mod left;
@@ -48,7 +49,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait};
 
 pub use connect::Location;
 pub use open::migrate;
-use writer::{DeleteWebhook, Redeliver, RevokeKey, Writer};
+use writer::{DeleteWebhook, Redeliver, Writer};
 
 use super::*;
 
@@ -162,11 +163,17 @@ impl Store for SqlStore {
     async fn spend(&self, nonce: Nonce) -> StoreResult<()> {
         self.commit(nonce).await
     }
-    async fn put_key(&self, key: KeyRow) -> StoreResult<()> {
-        self.commit(key).await
+    async fn put_key(&self, command: PutKey) -> StoreResult<()> {
+        self.commit(command).await
     }
-    async fn revoke_key(&self, id: String, now: Millis) -> StoreResult<bool> {
-        self.commit(RevokeKey(id, now)).await
+    async fn change_key(&self, command: ChangeKey) -> StoreResult<Option<KeyRow>> {
+        self.commit(command).await
+    }
+    async fn rotate_key(&self, command: RotateKey) -> StoreResult<Option<KeyRow>> {
+        self.commit(command).await
+    }
+    async fn revoke_key(&self, command: RevokeKey) -> StoreResult<bool> {
+        self.commit(command).await
     }
     async fn put_webhook(&self, command: PutWebhook) -> StoreResult<WebhookPut> {
         self.commit(command).await

@@ -31,6 +31,10 @@ pub(super) async fn take(tx: &DatabaseTransaction, batch: &mut Batch) -> StoreRe
             taken.$visit(&mut batch.submissions, |c| c.nonce.as_ref());
             taken.$visit(&mut batch.webhooks, |c| c.nonce.as_ref());
             taken.$visit(&mut batch.spends, |nonce| Some(nonce));
+            taken.$visit(&mut batch.keys, |c| c.by.nonce.as_ref());
+            taken.$visit(&mut batch.key_changes, |c| c.by.nonce.as_ref());
+            taken.$visit(&mut batch.key_rotations, |c| c.by.nonce.as_ref());
+            taken.$visit(&mut batch.revocations, |c| c.by.nonce.as_ref());
         };
     }
     all!(gather);

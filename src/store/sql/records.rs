@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 
 use pithead_entities as e;
 use sea_orm::sea_query::{IntoIden, OnConflict};
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set, sea_query::Expr};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set};
 
 use super::dialect::{Batch, Cast, chunks};
-use super::writer::{RevokeKey, Waiting};
+use super::writer::Waiting;
 use super::{audit, ledger};
 use crate::domain::ids::ValidatorId;
 use crate::store::{
-    CloseRound, KeyRow, Prune, PutKindRecords, PutReport, StoreError, StoreResult, ValidatorRow,
-    VerdictRow,
+    CloseRound, Prune, PutKindRecords, PutReport, StoreError, StoreResult, ValidatorRow, VerdictRow,
 };
 
 /// How hard reports are compressed: 1 is five times faster than 3 and nearly as small on JSON.
@@ -27,47 +26,6 @@ pub(super) fn packed(json: &[u8]) -> StoreResult<Vec<u8>> {
 /// A record that is there already was written by an earlier try of the same command.
 fn once(key: impl IntoIden) -> OnConflict {
     OnConflict::column(key).do_nothing().to_owned()
-}
-
-pub(super) async fn put_keys(
-    tx: &DatabaseTransaction,
-    waiting: &mut [Waiting<KeyRow, ()>],
-) -> StoreResult<()> {
-    for waiting in waiting {
-        let key = waiting.command.clone();
-        let row = e::api_key::ActiveModel {
-            id: Set(key.id),
-            secret_hash: Set(key.secret_hash.to_vec()),
-            name: Set(key.name),
-            scopes: Set(key.scopes),
-            created_at: Set(key.created_at.0),
-            expires_at: Set(key.expires_at.map(|at| at.0)),
-            revoked_at: Set(key.revoked_at.map(|at| at.0)),
-        };
-        e::api_key::Entity::insert_many([row])
-            .on_conflict(once(e::api_key::Column::Id))
-            .exec_without_returning(tx)
-            .await?;
-        waiting.answer(());
-    }
-    Ok(())
-}
-
-pub(super) async fn revoke_keys(
-    tx: &DatabaseTransaction,
-    waiting: &mut [Waiting<RevokeKey, bool>],
-) -> StoreResult<()> {
-    for waiting in waiting {
-        let RevokeKey(id, now) = waiting.command.clone();
-        let done = e::api_key::Entity::update_many()
-            .col_expr(e::api_key::Column::RevokedAt, Expr::value(now.0))
-            .filter(e::api_key::Column::Id.eq(id))
-            .filter(e::api_key::Column::RevokedAt.is_null())
-            .exec(tx)
-            .await?;
-        waiting.answer(done.rows_affected > 0);
-    }
-    Ok(())
 }
 
 pub(super) async fn know_validators(

@@ -15,9 +15,10 @@ use crate::domain::lease::HolderKind;
 use crate::domain::miner::Record;
 use crate::domain::units::{Millis, Score};
 use crate::store::{
-    AttemptRow, DeliveryRow, EvaluationRow, FileRow, Hash, Holder, KeyRow, KindRecordRow, NewTask,
-    RegistrationRow, Replication, ReportRow, ResponseRow, RoundRow, SlotRow, StoreError,
-    StoreResult, TaskInput, TaskRecord, Tried, ValidatorRow, VerdictRow, WebhookRow,
+    AttemptRow, DeliveryRow, EvaluationRow, FileRow, Hash, Holder, KeyLimits, KeyRow,
+    KindRecordRow, NewTask, RegistrationRow, Replication, ReportRow, ResponseRow, RoundRow,
+    SlotRow, StoreError, StoreResult, TaskInput, TaskRecord, Tried, ValidatorRow, VerdictRow,
+    WebhookRow,
 };
 
 /// A database error on a path where nothing can have been committed.
@@ -255,6 +256,11 @@ pub(super) fn kind_record(row: e::miner_kind_record::Model) -> KindRecordRow {
     }
 }
 
+fn key_limit(stored: Option<i64>) -> StoreResult<Option<u32>> {
+    let odd = |_| StoreError::Corrupt("a key's limit is out of range".to_owned());
+    stored.map(u32::try_from).transpose().map_err(odd)
+}
+
 pub(super) fn key(row: e::api_key::Model) -> StoreResult<KeyRow> {
     Ok(KeyRow {
         secret_hash: hash(&row.secret_hash)?,
@@ -264,6 +270,14 @@ pub(super) fn key(row: e::api_key::Model) -> StoreResult<KeyRow> {
         created_at: Millis(row.created_at),
         expires_at: row.expires_at.map(Millis),
         revoked_at: row.revoked_at.map(Millis),
+        old_secret_hash: row.old_secret_hash.as_deref().map(hash).transpose()?,
+        old_secret_until: row.old_secret_until.map(Millis),
+        rotated_at: row.rotated_at.map(Millis),
+        limits: KeyLimits {
+            requests_per_minute: key_limit(row.requests_per_minute)?,
+            in_flight: key_limit(row.in_flight)?,
+            tasks_per_day: key_limit(row.tasks_per_day)?,
+        },
     })
 }
 

@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::outbox::Known;
 use super::{
-    audit, chain, end, enqueue, evaluate, files, forget_miners, history, lease, ledger, nonce,
-    records, register, respond, submission, voices, webhook, weights, widen,
+    audit, chain, end, enqueue, evaluate, files, forget_miners, history, keys, lease, ledger,
+    nonce, records, register, respond, submission, voices, webhook, weights, widen,
 };
 use crate::domain::audit::Entry;
 use crate::domain::ids::{DeliveryId, MinerUid, TaskId, ValidatorId, WebhookId};
@@ -71,7 +71,7 @@ enum Key {
 macro_rules! jobs {
     ($($field:ident : $variant:ident($command:ty) -> $answer:ty, $key:expr;)*) => {
         /// A command on its way to the writer.
-        #[expect(clippy::large_enum_variant, reason = "moved a few times, where a box is made for each")]
+        #[allow(clippy::large_enum_variant, reason = "moved a few times, where a box is made for each")]
         pub(super) enum Job { $($variant(Waiting<$command, $answer>),)* }
 
         /// The commands of one transaction, by type.
@@ -149,10 +149,6 @@ fn file_key(command: &PutFile) -> Key {
     }
 }
 
-/// A key to take back.
-#[derive(Debug, Clone)]
-pub(super) struct RevokeKey(pub(super) String, pub(super) Millis);
-
 /// An endpoint to forget.
 #[derive(Debug, Clone)]
 pub(super) struct DeleteWebhook(pub(super) WebhookId);
@@ -188,7 +184,9 @@ jobs! {
     adoptions: Adopt(Adopt) -> Adopted, |_: &Adopt| Key::All;
     submissions: PutSubmission(PutSubmission) -> SubmissionPut, |_: &PutSubmission| Key::All;
     spends: Spend(Nonce) -> (), |c: &Nonce| Key::Text(c.hotkey.to_string(), c.nonce.to_string());
-    keys: PutKey(KeyRow) -> (), |_: &KeyRow| Key::All;
+    keys: PutKey(PutKey) -> (), |_: &PutKey| Key::All;
+    key_changes: ChangeKey(ChangeKey) -> Option<KeyRow>, |_: &ChangeKey| Key::All;
+    key_rotations: RotateKey(RotateKey) -> Option<KeyRow>, |_: &RotateKey| Key::All;
     revocations: RevokeKey(RevokeKey) -> bool, |_: &RevokeKey| Key::All;
     webhooks: PutWebhook(PutWebhook) -> WebhookPut, |_: &PutWebhook| Key::All;
     rotations: RotateWebhook(RotateWebhook) -> bool, |c: &RotateWebhook| Key::Holder(c.id.0);
@@ -377,8 +375,10 @@ async fn apply(
     known: &Known,
 ) -> StoreResult<u64> {
     nonce::take(tx, batch).await?;
-    records::put_keys(tx, &mut batch.keys).await?;
-    records::revoke_keys(tx, &mut batch.revocations).await?;
+    keys::put(tx, &mut batch.keys).await?;
+    keys::change(tx, &mut batch.key_changes).await?;
+    keys::rotate(tx, &mut batch.key_rotations).await?;
+    keys::revoke(tx, &mut batch.revocations).await?;
     files::put(tx, &mut batch.files).await?;
     voices::put(tx, &mut batch.voices).await?;
     voices::delete(tx, &mut batch.voices_gone).await?;

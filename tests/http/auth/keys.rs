@@ -103,3 +103,57 @@ async fn a_bound_key_is_for_its_hotkey_only() {
     }
     app.finish().await;
 }
+
+#[tokio::test]
+async fn a_rotated_key_has_two_secrets_until_the_old_ones_time_is_over() {
+    let mut app = TestApp::start().await;
+    let admin = app.admin.clone();
+    let old = app.new_key("client").await;
+    let id = old.split('_').nth(1).unwrap().to_owned();
+    let place = format!("/api/v1/admin/keys/{id}");
+    let list = || Call::get("/api/v1/tasks");
+    let task = Call::post("/api/v1/tts").form(&[("text", crate::support::TEXT)]);
+    let task = app.send(Who::Bearer(&old), task).await.ok()["task_id"].clone();
+    let rotate = |body: serde_json::Value| Call::post(format!("{place}/rotate")).json(&body);
+    let rotated = async |app: &TestApp, body| {
+        let answer = app.send(Who::Bearer(&admin), rotate(body)).await;
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        answer.ok()["key"].as_str().unwrap().to_owned()
+    };
+    let state = async |app: &TestApp| {
+        let list = Call::get("/api/v1/admin/keys");
+        let keys = app.send(Who::Bearer(&admin), list).await.ok();
+        let keys = keys["keys"].as_array().unwrap().clone();
+        keys.into_iter().find(|key| key["id"] == id.as_str()).unwrap()
+    };
+    let valid = async |app: &TestApp, key: &str| match app.send(Who::Bearer(key), list()).await {
+        answer if answer.status == 401 => false,
+        // The owner of the task is the same, whatever the secret.
+        answer => answer.ok()["tasks"][0]["task_id"] == task,
+    };
+    let new = rotated(&app, serde_json::json!({ "overlap_hours": 2 })).await;
+    assert_eq!(new.split('_').nth(1), Some(id.as_str()));
+    assert!(valid(&app, &old).await && valid(&app, &new).await);
+    assert_eq!(state(&app).await["state"], "rotating");
+    app.restart().await;
+    assert!(valid(&app, &old).await && valid(&app, &new).await);
+    app.advance(2 * 3_600_000);
+    assert!(!valid(&app, &old).await && valid(&app, &new).await);
+    let shown = state(&app).await;
+    assert_eq!((&shown["state"], &shown["old_secret_until"]), (&"active".into(), &().into()));
+    assert_ne!(shown["last_used_at"], serde_json::Value::Null);
+    let newer = rotated(&app, serde_json::json!({})).await;
+    let newest = rotated(&app, serde_json::json!({})).await;
+    assert!(!valid(&app, &new).await, "the oldest of three ends at once");
+    assert!(valid(&app, &newer).await && valid(&app, &newest).await);
+    let last = rotated(&app, serde_json::json!({ "overlap_hours": 0 })).await;
+    assert!(!valid(&app, &newest).await && valid(&app, &last).await);
+    let both = rotated(&app, serde_json::json!({})).await;
+    app.send(Who::Bearer(&admin), Call::delete(&place)).await.is(204);
+    for key in [&last, &both] {
+        app.send(Who::Bearer(key), list()).await.problem(401, "unauthenticated");
+    }
+    assert_eq!(state(&app).await["state"], "revoked");
+    app.send(Who::Bearer(&admin), rotate(serde_json::json!({}))).await.problem(404, "not_found");
+    app.send(Who::Bearer(&admin), Call::get("/api/v1/tasks")).await.ok();
+}

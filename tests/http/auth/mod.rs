@@ -4,6 +4,7 @@ mod dev;
 mod extras;
 mod failures;
 mod keys;
+mod limits;
 mod objects;
 mod originals;
 mod replays;

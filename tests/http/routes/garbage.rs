@@ -102,10 +102,14 @@ fn submits() -> Vec<Taker> {
     ]
 }
 
-fn takers(open: &str, lease: &str, done: &str, webhook: &str, now: i64) -> Vec<Taker> {
+fn takers(open: &str, lease: &str, done: &str, webhook: &str, key: &str, now: i64) -> Vec<Taker> {
     let mut all = submits();
     let mut take = |by, pattern: &'static str, good, needs, fields, file| {
-        let id = if pattern.contains("/webhooks/") { webhook } else { open };
+        let id = match pattern {
+            pattern if pattern.contains("/webhooks/") => webhook,
+            pattern if pattern.contains("/keys/") => key,
+            _ => open,
+        };
         let path = pattern.replace("{id}", id);
         all.push(Taker { by, pattern, path, good, needs, fields, file });
     };
@@ -134,9 +138,18 @@ fn takers(open: &str, lease: &str, done: &str, webhook: &str, now: i64) -> Vec<T
         "/api/v1/admin/keys",
         json!({ "name": "of a test", "scopes": "client" }),
         &[],
-        &[("name", Text), ("scopes", Id), ("expires_days", Integer)],
+        &[
+            ("name", Text),
+            ("scopes", Id),
+            ("expires_days", Integer),
+            ("requests_per_minute", Integer),
+            ("in_flight", Integer),
+            ("tasks_per_day", Integer),
+        ],
         None,
     );
+    let fields = &[("overlap_hours", Integer)];
+    take(By::Admin, "/api/v1/admin/keys/{id}/rotate", json!({}), &[], fields, None);
     take(
         By::Validator,
         "/api/v1/validators/miner-status",
@@ -279,7 +292,8 @@ async fn every_wrong_field_of_every_route_is_named_and_no_row_changes() {
     let scene = Scene::new().await;
     let takers = {
         let now = scene.app.clock.now().0;
-        takers(&scene.open, token(&scene.lease), &scene.done, &scene.webhook, now)
+        let key = scene.app.client.split('_').nth(1).unwrap();
+        takers(&scene.open, token(&scene.lease), &scene.done, &scene.webhook, key, now)
     };
     let covered: BTreeSet<_> = takers.iter().map(|taker| taker.pattern.to_owned()).collect();
     assert_eq!(covered, served_with("POST"), "every route that takes a body, and no other");

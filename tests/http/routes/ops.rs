@@ -71,7 +71,7 @@ async fn unknown_routes_are_404_and_wrong_methods_405_with_those_that_work() {
         ("GET", "/api/v1/validators/miner-status", "POST"),
         ("GET", "/api/v1/miner/response", "POST"),
         ("PUT", "/api/v1/admin/keys", "GET, POST"),
-        ("GET", "/api/v1/admin/keys/x", "DELETE"),
+        ("PUT", "/api/v1/admin/keys/x", "GET, PATCH, DELETE"),
         ("OPTIONS", "/api/v1/tts", "POST"),
     ] {
         let answer = app.as_client(Call::new(method, target)).await;

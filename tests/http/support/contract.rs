@@ -27,6 +27,7 @@ pub(crate) fn served() -> BTreeSet<(String, String)> {
             Some("probe") => &["GET", "HEAD"],
             Some("post") => &["POST"],
             Some("delete") => &["DELETE"],
+            Some("patch") => &["PATCH"],
             _ => continue,
         };
         let path = words.next().and_then(|path| path.strip_prefix('"')?.strip_suffix('"'));

@@ -79,8 +79,10 @@ delegate! {
     voices_of_sample(file: FileId) -> Vec<VoiceRow>;
     voices(page: VoicePage) -> Vec<VoiceRow>;
     spend(nonce: Nonce) -> ();
-    put_key(key: KeyRow) -> ();
-    revoke_key(id: String, now: Millis) -> bool;
+    put_key(command: PutKey) -> ();
+    change_key(command: ChangeKey) -> Option<KeyRow>;
+    rotate_key(command: RotateKey) -> Option<KeyRow>;
+    revoke_key(command: RevokeKey) -> bool;
     put_webhook(command: PutWebhook) -> WebhookPut;
     rotate_webhook(command: RotateWebhook) -> bool;
     delete_webhook(id: WebhookId) -> bool;

@@ -14,6 +14,7 @@ mod fences;
 mod files;
 mod fold;
 mod history;
+mod keys;
 mod lease;
 mod ledger;
 mod left;

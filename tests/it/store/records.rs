@@ -1,4 +1,4 @@
-//! Validators, reports, agreed values, files, keys, nonces; and forgetting.
+//! Validators, reports, agreed values, files, nonces; and forgetting.
 
 use pithead::domain::ids::MinerUid;
 use pithead::domain::lease::LossReason;
@@ -20,7 +20,6 @@ on_every_store!(
     the_last_record_of_a_miner_at_a_kind_stands_while_it_is_registered,
     a_file_is_found_again,
     whoever_holds_or_held_a_lease_may_read_the_input,
-    a_key_is_taken_back_once,
     a_record_written_twice_is_written_once,
     open_work_is_loaded,
     a_nonce_has_one_effect_over_all_commands,
@@ -202,38 +201,13 @@ async fn whoever_holds_or_held_a_lease_may_read_the_input(store: &dyn Store) {
     assert!(may(miner(2)).await, "it held a lease");
 }
 
-fn key(id: &str) -> KeyRow {
-    KeyRow {
-        id: id.to_owned(),
-        secret_hash: [9; 32],
-        name: "a client".to_owned(),
-        scopes: "tasks:write tasks:read".to_owned(),
-        created_at: at(0),
-        expires_at: Some(at(999)),
-        revoked_at: None,
-    }
-}
-
-async fn a_key_is_taken_back_once(store: &dyn Store) {
-    store.put_key(key("a")).await.unwrap();
-    store.put_key(key("b")).await.unwrap();
-    assert!(store.revoke_key("a".to_owned(), at(5)).await.unwrap());
-    assert!(!store.revoke_key("a".to_owned(), at(6)).await.unwrap());
-    assert!(!store.revoke_key("c".to_owned(), at(6)).await.unwrap());
-    let mut keys = store.keys().await.unwrap();
-    keys.sort_by(|a, b| a.id.cmp(&b.id));
-    assert_eq!(keys, [KeyRow { revoked_at: Some(at(5)), ..key("a") }, key("b")]);
-}
-
 /// A caller that does not know whether its first try was done may try again.
 async fn a_record_written_twice_is_written_once(store: &dyn Store) {
     store.know_validator(known_validator(1)).await.unwrap();
     for _ in 0..2 {
         store.put_file(file(1)).await.unwrap();
-        store.put_key(key("a")).await.unwrap();
         store.put_report(report(1, 1, 1)).await.unwrap();
     }
-    assert_eq!(store.keys().await.unwrap().len(), 1);
     assert_eq!(loaded(store, 0).await.len(), 1);
 }
 

@@ -4,6 +4,7 @@
 
 mod audit;
 mod chain;
+mod keys;
 mod ledger;
 mod telling;
 mod weighing;
@@ -53,8 +54,6 @@ macro_rules! commands {
             $($command($command),)*
             Validator(ValidatorRow),
             CloseRound(CloseRound),
-            Key(KeyRow),
-            Revoke(String, Millis),
             Unreferenced(Vec<String>),
             KnowCallbackSecret(CallbackSecretRow),
             DeleteWebhook(WebhookId),
@@ -68,8 +67,6 @@ macro_rules! commands {
                     $(Self::$command(command) => told(store.$method(command).await),)*
                     Self::Validator(row) => told(store.know_validator(row).await),
                     Self::CloseRound(command) => told(store.close_round(command).await),
-                    Self::Key(row) => told(store.put_key(row).await),
-                    Self::Revoke(id, now) => told(store.revoke_key(id, now).await),
                     Self::Unreferenced(names) => told(store.unreferenced(names).await),
                     Self::KnowCallbackSecret(row) => told(store.know_callback_secret(row).await),
                     Self::DeleteWebhook(id) => told(store.delete_webhook(id).await),
@@ -103,6 +100,10 @@ commands!(
     put_submission(PutSubmission),
     put_voice(PutVoice),
     delete_voice(DeleteVoice),
+    put_key(PutKey),
+    change_key(ChangeKey),
+    rotate_key(RotateKey),
+    revoke_key(RevokeKey),
     put_webhook(PutWebhook),
     spend(Nonce),
     rotate_webhook(RotateWebhook),
@@ -171,6 +172,7 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
         text.push(told(store.voices(VoicePage { owner, after, limit }).await));
     }
     text.extend(weighing::reads(store).await);
+    text.push(keys::reads(store).await);
     text.push(told(store.webhooks(None, 10).await));
     text.push(told(store.webhooks(Some("alice".to_owned()), 10).await));
     text.push(told(store.callback_secret("alice").await));

@@ -357,21 +357,7 @@ impl World {
                     now: told.now,
                 })
             }
-            6 => {
-                let secret_hash = [5; 32];
-                let (name, scopes) = ("n".to_owned(), String::new());
-                let (created_at, expires_at) = (at(0), None);
-                let id = n.to_string();
-                Command::Key(KeyRow {
-                    id,
-                    secret_hash,
-                    name,
-                    scopes,
-                    created_at,
-                    expires_at,
-                    revoked_at: None,
-                })
-            }
+            6 | 8 => self.keys(),
             7 => {
                 let rows = (0..self.dice.small(4)).map(|_| {
                     let kind = format!("kind{}", self.dice.below(2));
@@ -386,10 +372,6 @@ impl World {
                 forget_before: self.now().plus(-400_000),
                 rows_max: 1 + self.dice.below(3),
             }),
-            8 => match self.nonce() {
-                Some(nonce) => Command::Nonce(nonce),
-                None => Command::Revoke(n.to_string(), self.now()),
-            },
             _ => {
                 let old = self.now().plus(-200_000);
                 Command::Prune(Prune {
