@@ -2,6 +2,7 @@
 //! flags; each later one wins. `config.default.toml` lists every key with its meaning and default.
 
 mod chain;
+mod reach;
 mod weights;
 
 use std::collections::BTreeMap;
@@ -86,6 +87,9 @@ pub struct ServerConfig {
     pub public_url: Option<String>,
     /// HTTP threads; 0 for one per core.
     pub workers: usize,
+    /// Addresses and nets whose `X-Forwarded-For` is believed.
+    #[serde(default)]
+    pub trusted_proxies: Vec<String>,
 }
 
 /// Who may speak.
@@ -214,6 +218,18 @@ pub struct LimitsConfig {
     pub reports_per_minute: u32,
     /// Tasks per minute and client.
     pub tasks_per_minute: NonZeroU32,
+    /// Requests per minute and address that prove nothing.
+    pub unproven_per_minute: NonZeroU32,
+    /// Connections of one address; trusted proxies have as many as they like.
+    pub connections_per_ip: usize,
+    /// Seconds that the headers of a request may take.
+    pub headers_secs: NonZeroU32,
+    /// Seconds that a connection may rest between two requests.
+    pub keep_alive_secs: NonZeroU32,
+    /// Bytes a second that a body must come with, and an answer must be read with.
+    pub bytes_per_sec_min: NonZeroU32,
+    /// Seconds that a sender or reader may be behind that pace.
+    pub slow_grace_secs: NonZeroU32,
 }
 
 /// Whose tasks go first.
@@ -375,6 +391,7 @@ impl Config {
             return Err(invalid("queue.open_per_client", problem));
         }
         self.blobs.check()?;
+        self.check_reach()?;
         self.check_weights()?;
         self.chain.check()?;
         if !DAYS.contains(&self.retention.files_days) {

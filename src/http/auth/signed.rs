@@ -21,6 +21,7 @@ use crate::domain::ids::Hotkey;
 use crate::domain::limits::REPORT_BYTES_MAX;
 use crate::http::Web;
 use crate::http::error::{ApiError, ApiResult, Code};
+use crate::http::strangers::Standing;
 use crate::http::upload::read_body;
 use crate::identity::Claim;
 use crate::store::Nonce;
@@ -45,7 +46,8 @@ pub(super) async fn verify(
         let inner = request.take_payload();
         let hashed = Hashed { inner, hasher: hasher.clone() };
         request.set_payload(Payload::Stream { payload: Box::pin(hashed) });
-        return Ok(Caller::Unproven(Unproven { claim, method, target, hasher }));
+        let standing = Standing::of(&request.extensions());
+        return Ok(Caller::Unproven(Unproven { claim, method, target, hasher, standing }));
     }
     let limit = if request.path().ends_with("/miner-status") {
         REPORT_BYTES_MAX + REPORT_BYTES_MAX / 2
@@ -89,6 +91,7 @@ pub struct Unproven {
     method: String,
     target: String,
     hasher: Rc<RefCell<Sha256>>,
+    standing: Standing,
 }
 
 /// The caller of an upload: proven, or to be proven once the body was read to its end.
@@ -144,6 +147,7 @@ impl UploadCaller {
             Caller::Unproven(unproven) => {
                 let hash: [u8; 32] = unproven.hasher.borrow().clone().finalize().into();
                 prove(web, &unproven.claim, &unproven.method, &unproven.target, &hash)
+                    .inspect(|_| unproven.standing.prove())
             }
             other => Ok(other),
         }
