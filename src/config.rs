@@ -383,9 +383,6 @@ impl Config {
         if self.webhooks.poll_millis == 0 {
             return Err(invalid("webhooks.poll_millis", "must be at least 1"));
         }
-        if self.limits.in_flight == 0 || self.evaluation.quorum == 0 {
-            return Err(invalid("limits.in_flight", "and `evaluation.quorum` must be at least 1"));
-        }
         if self.queue.open_per_client == 0 || self.queue.weights.values().any(|&w| w == 0) {
             let problem = "and every weight in `queue.weights` must be at least 1";
             return Err(invalid("queue.open_per_client", problem));

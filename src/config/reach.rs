@@ -1,4 +1,4 @@
-//! From where the server is reached.
+//! From where the server is reached, and by how many.
 
 use std::net::IpAddr;
 
@@ -29,6 +29,9 @@ impl ServerConfig {
 
 impl Config {
     pub(super) fn check_reach(&self) -> Result<(), ConfigError> {
+        if self.limits.in_flight == 0 || self.evaluation.quorum == 0 {
+            return Err(invalid("limits.in_flight", "and `evaluation.quorum` must be at least 1"));
+        }
         if self.limits.connections_per_ip == 0 {
             return Err(invalid("limits.connections_per_ip", "must be at least 1"));
         }
