@@ -148,11 +148,8 @@ async fn measure(args: Args) -> Result<(), Box<dyn Error>> {
     if args.dead {
         return dead::measure(&args).await;
     }
-    if args.hostile {
-        return hostile::measure(&args).await;
-    }
-    if args.siege {
-        return siege::measure(&args).await;
+    if args.hostile || args.siege {
+        return attacked(&args).await;
     }
     if args.life {
         return life::measure(&args).await;
@@ -197,6 +194,10 @@ async fn measure(args: Args) -> Result<(), Box<dyn Error>> {
         println!("{object}");
     }
     Ok(())
+}
+
+async fn attacked(args: &Args) -> Result<(), Box<dyn Error>> {
+    if args.siege { siege::measure(args).await } else { hostile::measure(args).await }
 }
 
 /// Median and 99th percentile.
