@@ -313,9 +313,13 @@ mod tests {
         let mut data = Extensions::new();
         peers.welcome(&stream, &mut data);
         assert_eq!(getsockopt(&stream, TcpUserTimeout), Ok(30_000));
-        assert_eq!((peers.open().lines.len(), peers.open().count.len()), (1, 1));
+        let counts = || {
+            let open = peers.open();
+            (open.lines.len(), open.count.len())
+        };
+        assert_eq!(counts(), (1, 1));
         drop(data);
-        assert_eq!((peers.open().lines.len(), peers.open().count.len()), (0, 0));
+        assert_eq!(counts(), (0, 0));
         drop(client);
     }
 }
