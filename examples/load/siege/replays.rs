@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use tokio::sync::Barrier;
@@ -13,7 +14,7 @@ use super::super::people::{Failure, joined};
 use super::super::rows::Rows;
 use super::super::server::validator_key;
 use super::super::wire::Wire;
-use super::{ATTACKER, Siege};
+use super::Siege;
 
 /// Originals: reads, submits and uploads in turn.
 const ORIGINALS: usize = 20;
@@ -76,8 +77,10 @@ pub(super) async fn measure(siege: &Siege, args: &Args) -> Result<Outcome, Box<d
         let bytes: Arc<[u8]> = original(siege, number).into();
         let together = Arc::new(Barrier::new(LINES));
         let mut crew: JoinSet<Result<usize, Failure>> = JoinSet::new();
+        // Each from an address of its own, so that none is refused for their number alone.
+        let source = Ipv4Addr::new(127, 0, 2, u8::try_from(1 + number)?);
         for line in 0..LINES {
-            let mut wire = Wire::connect_from(ATTACKER, &siege.server.address, "").await?;
+            let mut wire = Wire::connect_from(source, &siege.server.address, "").await?;
             let (bytes, together) = (bytes.clone(), together.clone());
             // Of all that are sent, one is no replay.
             let times = (1 + REPLAYS) / LINES + usize::from(line < (1 + REPLAYS) % LINES);
