@@ -30,7 +30,7 @@ use crate::identity::{ApiKey, Keypair};
 use crate::outside::blobs::{Bucket, Place};
 use crate::outside::{Blobs, Clock};
 use crate::store::sql::{Location, SqlStore};
-use crate::store::{By, KeyRow, PutKey, Store, StoreError};
+use crate::store::{AuditPage, By, KeyRow, Note, PutKey, Store, StoreError};
 
 /// Why the server did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -232,6 +232,7 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
     let keypair = Keypair::load_or_create(&folder.join("server.key"))?;
     let mut keys = store.keys().await?;
     let admin_key = first_key(&*store, &mut keys, &clock, config.netuid).await?;
+    note_config(&*store, &config, &clock).await?;
     let (config, kinds) = (Arc::new(config.clone()), Arc::new(config.kinds()));
     let deps = Deps::new(store.clone(), clock.clone(), config.clone(), kinds.clone());
     // Bound before actors start: those of a server that cannot listen would wake without a runtime.
@@ -297,6 +298,17 @@ pub fn blob_place(config: &Config) -> Place {
             Place::S3(Bucket { name, endpoint, region, prefix, allow_http })
         }
     }
+}
+
+/// Tells the audit log of a configuration that is not the one of the start before.
+async fn note_config(store: &dyn Store, config: &Config, clock: &Clock) -> Result<(), AppError> {
+    let (netuid, now) = (config.netuid, clock.now());
+    let newest = AuditPage { netuid, action: "config.".to_owned(), before: None, limit: 1 };
+    let last = store.audit(newest).await?.pop();
+    if let Some(fact) = config.news(last.as_ref(), now) {
+        store.note(Note { netuid, facts: vec![fact], now }).await?;
+    }
+    Ok(())
 }
 
 /// A data folder without any key gets one for its operator.

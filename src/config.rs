@@ -2,6 +2,7 @@
 //! flags; each later one wins. `config.default.toml` lists every key with its meaning and default.
 
 mod chain;
+mod changes;
 mod reach;
 mod shown;
 mod weights;

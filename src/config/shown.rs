@@ -38,17 +38,22 @@ fn without_secrets(text: &str) -> String {
 }
 
 impl Config {
-    /// All keys as TOML, passwords hidden. What it says can be read again, but for those.
-    ///
-    /// # Errors
-    /// When a value has no form in TOML.
-    pub fn shown(&self) -> Result<String, toml::ser::Error> {
+    /// The same, passwords hidden.
+    pub(super) fn without_secrets(&self) -> Self {
         let mut shown = self.clone();
         let places = [&mut shown.database, &mut shown.server.public_url, &mut shown.blobs.endpoint];
         for place in places.into_iter().flatten() {
             *place = without_secrets(place);
         }
-        toml::to_string(&shown)
+        shown
+    }
+
+    /// All keys as TOML, passwords hidden. What it says can be read again, but for those.
+    ///
+    /// # Errors
+    /// When a value has no form in TOML.
+    pub fn shown(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(&self.without_secrets())
     }
 }
 

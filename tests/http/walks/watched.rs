@@ -20,14 +20,18 @@ async fn page(app: &TestApp, query: &str) -> Value {
     app.send(Who::Bearer(&app.admin), Call::get(format!("{PATH}{query}"))).await.ok()
 }
 
-/// Entries that each server of a test begins with: its admin's key, and its client's.
-const KEYS: u64 = 2;
+/// Entries that each server of a test begins with: its configuration, its admin's key and its client's.
+const FIRST: u64 = 3;
 
-/// Subjects of all entries of an action, oldest first; of all actions but those of keys.
+/// Subjects of all entries of an action, oldest first; of all actions but those.
 async fn subjects(app: &TestApp, action: &str) -> Vec<String> {
     let told = page(app, &format!("?action={action}&limit=200")).await;
     let entries = told["entries"].as_array().unwrap().iter().rev();
-    let entries = entries.filter(|entry| !entry["action"].as_str().unwrap().starts_with("key."));
+    let first = |entry: &&Value| {
+        let action = entry["action"].as_str().unwrap();
+        action.starts_with("key.") || action.starts_with("config.")
+    };
+    let entries = entries.filter(|entry| !first(entry));
     entries.map(|entry| entry["subject"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -90,7 +94,7 @@ async fn a_vector_far_from_the_incentive_is_told_once() {
     let told = until(&app, "weights.drift", 1).await;
     assert_eq!(told, [format!("{} at block 510", validator(1).hotkey())]);
     let entry = page(&app, "?action=weights.").await["entries"][0].clone();
-    assert_eq!((&entry["seq"], &entry["actor"]), (&json!(KEYS + 1), &json!("system")));
+    assert_eq!((&entry["seq"], &entry["actor"]), (&json!(FIRST + 1), &json!("system")));
     let detail = &entry["detail"];
     assert!((110_000..=110_010).contains(&detail["distance_millionths"].as_i64().unwrap()));
     assert_eq!((&detail["block"], &detail["consensus_block"]), (&json!(510), &json!(715)));
@@ -105,8 +109,8 @@ async fn a_vector_far_from_the_incentive_is_told_once() {
     wait_for("both are counted", LIMIT, counted).await;
 
     let first = page(&app, "?limit=1").await;
-    assert_eq!((&first["count"], &first["next_before"]), (&json!(1), &json!(KEYS + 2)));
-    let next = page(&app, &format!("?limit=1&before={}", KEYS + 2)).await;
+    assert_eq!((&first["count"], &first["next_before"]), (&json!(1), &json!(FIRST + 2)));
+    let next = page(&app, &format!("?limit=1&before={}", FIRST + 2)).await;
     assert_eq!(next["entries"][0], entry);
     assert_eq!(page(&app, "?before=1").await["next_before"], Value::Null);
     for (query, field) in [
@@ -121,7 +125,7 @@ async fn a_vector_far_from_the_incentive_is_told_once() {
         app.send(Who::Bearer(&app.admin), call).await.names(field);
     }
     let (code, said) = verified(&app);
-    assert_eq!((code, said.lines().next()), (Some(0), Some("4 entries, chain whole")));
+    assert_eq!((code, said.lines().next()), (Some(0), Some("5 entries, chain whole")));
     app.finish().await;
 }
 
@@ -187,6 +191,23 @@ async fn hours_without_scores_are_told_once_for_each_gap() {
     over(&app);
     current(&app).await;
     assert_eq!(until(&app, "weights.data_gap", 2).await.len(), 2, "another gap");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn another_configuration_is_told_once() {
+    let mut app = TestApp::start().await;
+    let told = async |app: &TestApp| page(app, "?action=config.").await["entries"].clone();
+    let first = told(&app).await;
+    assert_eq!(first.as_array().unwrap().len(), 1, "{first}");
+    app.restart().await;
+    assert_eq!(told(&app).await, first, "the same is nothing new");
+    app.config.limits.parked = 7;
+    app.restart().await;
+    let entry = told(&app).await[0].clone();
+    assert_eq!(entry["action"], "config.changed");
+    assert_eq!(entry["detail"]["changed"], json!(["limits.parked"]), "{entry}");
+    assert_eq!(entry["detail"]["differs"]["limits.parked"], 7, "{entry}");
     app.finish().await;
 }
 
