@@ -323,6 +323,16 @@ impl Tables {
             )
         });
         dump.table("api_key", keys.collect());
+        let quarantine = self.quarantine.values().map(|row| {
+            line!(
+                hotkey = row.hotkey.as_str(),
+                reason = row.reason,
+                until = row.until,
+                by = row.by,
+                created_at = row.created_at,
+            )
+        });
+        dump.table("quarantine", quarantine.collect());
         let replays = self.replays.iter().map(|((hotkey, nonce), seen_at)| {
             line!(hotkey = hotkey.as_str(), nonce = *nonce, seen_at = *seen_at)
         });

@@ -138,6 +138,8 @@ async fn told(bent: bool) -> (Vec<Value>, BTreeSet<String>) {
     story.post(client, &rotate, json!({})).await;
     story.post(client, "/api/v1/voices", json!({ "name": "alto", "language": "en" })).await;
     story.post(admin, "/api/v1/admin/keys", json!({ "name": "one" })).await;
+    let shut_out = "/api/v1/admin/quarantine/somebody-else";
+    story.post(admin, shut_out, json!({ "reason": "of a test" })).await;
     // The work.
     let task = story.app.submit_tts(&[("redundancy", "1")]).await;
     let (_, lease) = story.app.holder(&[&m], &task).await;
@@ -186,6 +188,7 @@ async fn told(bent: bool) -> (Vec<Value>, BTreeSet<String>) {
         "leaderboard",
         "weights/submissions",
         "admin/roles",
+        "admin/quarantine",
         "usage",
     ] {
         story.see(&format!("/api/v1/{path}")).await;

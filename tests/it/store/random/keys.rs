@@ -1,5 +1,6 @@
 //! Few keys, of few secrets, many of which were taken back or are there already.
 
+use pithead::domain::ids::Hotkey;
 use pithead::store::*;
 
 use super::super::make::at;
@@ -22,7 +23,22 @@ impl World {
         self.dice.one_in(2).then(|| u32::from(self.dice.small(3)))
     }
 
+    /// Few hotkeys and little room, so that they meet, are over, and find no place.
+    fn quarantine(&mut self) -> Command {
+        let hotkey = Hotkey::parse(&format!("hk{}", self.dice.small(4))).unwrap();
+        let by = self.by();
+        if self.dice.one_in(3) {
+            return Command::LiftQuarantine(LiftQuarantine { hotkey, by });
+        }
+        let until = self.dice.one_in(2).then(|| by.now.plus(20_000));
+        let reason = format!("reason{}", self.dice.small(2));
+        Command::PutQuarantine(PutQuarantine { hotkey, reason, until, most: 3, by })
+    }
+
     pub(super) fn keys(&mut self) -> Command {
+        if self.dice.one_in(3) {
+            return self.quarantine();
+        }
         let id = self.dice.small(9).to_string();
         let hash = [u8::try_from(self.dice.small(3)).unwrap(); 32];
         let by = self.by();

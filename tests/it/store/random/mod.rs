@@ -104,6 +104,8 @@ commands!(
     change_key(ChangeKey),
     rotate_key(RotateKey),
     revoke_key(RevokeKey),
+    put_quarantine(PutQuarantine),
+    lift_quarantine(LiftQuarantine),
     put_webhook(PutWebhook),
     spend(Nonce),
     rotate_webhook(RotateWebhook),
@@ -173,6 +175,7 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
     }
     text.extend(weighing::reads(store).await);
     text.push(keys::reads(store).await);
+    text.push(told(store.quarantine().await));
     text.push(told(store.webhooks(None, 10).await));
     text.push(told(store.webhooks(Some("alice".to_owned()), 10).await));
     text.push(told(store.callback_secret("alice").await));
