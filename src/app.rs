@@ -7,6 +7,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,8 +21,11 @@ use tokio::sync::{oneshot, watch};
 use crate::actors::{Actors, Deps};
 use crate::config::{BlobStore, BlobsConfig, Config, ConfigError};
 use crate::domain::audit::SYSTEM;
+use crate::http::address::Trusted;
 use crate::http::openapi::Documents;
-use crate::http::{Web, application, auth, intake, peer};
+use crate::http::peer::Peers;
+use crate::http::strangers::Strangers;
+use crate::http::{Web, application, auth, intake};
 use crate::identity::{ApiKey, Keypair};
 use crate::outside::blobs::{Bucket, Place};
 use crate::outside::{Blobs, Clock};
@@ -252,6 +256,8 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
             clock.clone(),
         ),
         quotas: crate::http::quota::Quotas::default(),
+        trusted: Trusted::new(config.server.proxies()?),
+        strangers: Strangers::new(config.limits.unproven_per_minute, clock.clone()),
         rates: crate::http::rates::Rates::new(config.limits.tasks_per_minute, clock.clone()),
         public_url: url.trim_end_matches('/').to_owned(),
         keys: auth::Keys::new(keys),
@@ -320,9 +326,7 @@ async fn first_key(
 const BACKLOG: u32 = 4_096;
 /// How long requests in flight may take once the server stops.
 const DRAIN_SECS: u64 = 10;
-/// How long a client may take to send its headers.
-const HEADERS_SECS: u64 = 10;
-/// How often the singletons are looked after.
+/// How often the singletons are looked after, and connections whose time is over are cut.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 
 impl Built {
@@ -333,13 +337,17 @@ impl Built {
             0 => thread::available_parallelism().map_or(2, usize::from),
             workers => workers,
         };
-        let shared = web.clone();
+        let (shared, limits) = (web.clone(), &web.config.limits);
+        let secs = |secs: NonZeroU32| Duration::from_secs(secs.get().into());
+        let peers = Arc::new(Peers::new(limits, web.trusted.clone()));
+        let all = peers.clone();
         let server = HttpServer::new(move || application(shared.clone()))
             .workers(workers)
             .backlog(BACKLOG)
-            .max_connections(web.config.limits.in_flight + web.config.limits.parked)
-            .client_request_timeout(Duration::from_secs(HEADERS_SECS))
-            .on_connect(peer::remember)
+            .max_connections(limits.in_flight + limits.parked)
+            .client_request_timeout(secs(limits.headers_secs))
+            .keep_alive(secs(limits.keep_alive_secs))
+            .on_connect(move |connection, data| all.welcome(connection, data))
             .shutdown_timeout(DRAIN_SECS)
             .disable_signals()
             .listen(listener)
@@ -351,6 +359,7 @@ impl Built {
             tokio::select! {
                 _ = stopped.wait_for(|stop| *stop) => break Ok(()),
                 () = tokio::time::sleep(WATCH_EVERY) => {
+                    peers.cut_late();
                     if let Some(name) = actors.dead() {
                         tracing::error!(actor = name, "an actor died; the server ends");
                         break Err(AppError::ActorDied(name));

@@ -2,6 +2,7 @@
 //! flags; each later one wins. `config.default.toml` lists every key with its meaning and default.
 
 mod chain;
+mod reach;
 mod shown;
 mod weights;
 
@@ -89,6 +90,9 @@ pub struct ServerConfig {
     pub public_url: Option<String>,
     /// HTTP threads; 0 for one per core.
     pub workers: usize,
+    /// Addresses and nets whose `X-Forwarded-For` is believed.
+    #[serde(default)]
+    pub trusted_proxies: Vec<String>,
 }
 
 /// Who may speak.
@@ -209,6 +213,18 @@ pub struct LimitsConfig {
     pub requests_per_minute: NonZeroU32,
     /// Tasks per day of an API key or a hotkey; 0 for any number.
     pub tasks_per_day: u32,
+    /// Requests per minute and address that prove nothing.
+    pub unproven_per_minute: NonZeroU32,
+    /// Connections of one address; trusted proxies have as many as they like.
+    pub connections_per_ip: usize,
+    /// Seconds that the headers of a request may take.
+    pub headers_secs: NonZeroU32,
+    /// Seconds that a connection may rest between two requests.
+    pub keep_alive_secs: NonZeroU32,
+    /// Bytes a second that a body must come with, and an answer must be read with.
+    pub bytes_per_sec_min: NonZeroU32,
+    /// Seconds that a sender or reader may be behind that pace.
+    pub slow_grace_secs: NonZeroU32,
 }
 
 /// Whose tasks go first.
@@ -362,14 +378,12 @@ impl Config {
         if self.webhooks.poll_millis == 0 {
             return Err(invalid("webhooks.poll_millis", "must be at least 1"));
         }
-        if self.limits.in_flight == 0 || self.evaluation.quorum == 0 {
-            return Err(invalid("limits.in_flight", "and `evaluation.quorum` must be at least 1"));
-        }
         if self.queue.open_per_client == 0 || self.queue.weights.values().any(|&w| w == 0) {
             let problem = "and every weight in `queue.weights` must be at least 1";
             return Err(invalid("queue.open_per_client", problem));
         }
         self.blobs.check()?;
+        self.check_reach()?;
         self.check_weights()?;
         self.chain.check()?;
         if !DAYS.contains(&self.retention.files_days) {

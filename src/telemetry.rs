@@ -51,6 +51,9 @@ metrics! {
     HTTP_REQUESTS: describe_counter = "pithead_http_requests_total", "Requests answered, by class of status.";
     HTTP_SECONDS: describe_histogram = "pithead_http_request_seconds", "Time of a request at its handler, waits of long-polls included.";
     HTTP_REFUSED_FULL: describe_counter = "pithead_http_refused_full_total", "Requests refused since all permits were taken.";
+    HTTP_REFUSED_STRANGERS: describe_counter = "pithead_http_refused_strangers_total", "Requests refused since their address had proven nothing too often.";
+    CONNECTIONS_REFUSED: describe_counter = "pithead_connections_refused_total", "Connections closed at once since their address had too many.";
+    CONNECTIONS_CUT: describe_counter = "pithead_connections_cut_total", "Connections cut since nothing came, or an answer was not read, in time.";
     AUTH_FAILED: describe_counter = "pithead_auth_failures_total", "Requests whose credentials were refused, by code.";
     MINERS: describe_gauge = "pithead_miners", "Miners with an actor.";
     POLLS_PARKED: describe_gauge = "pithead_polls_parked", "Long-polls that wait.";

@@ -186,7 +186,7 @@ impl Subnet {
         let hour = (self.api.clock.now().0 - REST_MILLIS).div_euclid(HOUR) * HOUR;
         let end = Millis(hour).rfc3339();
         let first = self.validators.first().ok_or("no validator")?;
-        for _ in 0..1_000 {
+        for _ in 0..6_000 {
             if let Ok(told) = first.get(&self.api, "/api/v1/weights/current").await
                 && told["made_up_to"] == *end
             {

@@ -18,7 +18,7 @@ use super::server::Child;
 use super::wire::Wire;
 
 /// Ordinary clients, each with a key of its own, and tasks a second of all of them.
-const CLIENTS: u32 = 8;
+pub(crate) const CLIENTS: u32 = 8;
 const TASKS_PER_SEC: u32 = 20;
 /// What the hostile one sends, in tasks a second, and over how many connections.
 const HOSTILE_PER_SEC: u32 = 100 * TASKS_PER_SEC;
@@ -27,15 +27,15 @@ const HOSTILE_LINES: u32 = 64;
 const BATCH: u32 = 100;
 /// Calm and hostile in turn.
 const ROUNDS: usize = 3;
-const SECS: u64 = 10;
+pub(crate) const SECS: u64 = 10;
 /// A miner works on one task at a time, and so long: all of them can do more than is sent.
-const CAPACITY: u32 = 1;
+pub(crate) const CAPACITY: u32 = 1;
 const SERVICE_MILLIS: u64 = 10;
 
 /// Times of ordinary clients.
 #[derive(Default)]
-struct Times {
-    requests: Vec<u64>,
+pub(crate) struct Times {
+    pub(crate) requests: Vec<u64>,
     completed: Vec<u64>,
 }
 
@@ -84,7 +84,7 @@ pub(crate) async fn measure(args: &Args) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn wait_for_quiet(server: &Child) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn wait_for_quiet(server: &Child) -> Result<(), Box<dyn Error>> {
     while super::scale::gauge(server, "pithead_tasks_open ").await? > 0.0 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -92,7 +92,11 @@ async fn wait_for_quiet(server: &Child) -> Result<(), Box<dyn Error>> {
 }
 
 /// Ordinary clients for some seconds; each task is followed to its end.
-async fn phase(server: &Child, keys: &[String], times: &mut Times) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn phase(
+    server: &Child,
+    keys: &[String],
+    times: &mut Times,
+) -> Result<(), Box<dyn Error>> {
     let mut crew: JoinSet<Result<Times, Failure>> = JoinSet::new();
     let each = Duration::from_secs(1) * CLIENTS / TASKS_PER_SEC;
     for (place, key) in (0_u32..).zip(keys) {
@@ -148,7 +152,7 @@ async fn follow(mut wire: Wire) -> Result<Times, Failure> {
 }
 
 /// Answers whatever comes, after its time.
-async fn mine(over: Arc<AtomicBool>, mut wire: Wire, uid: u16) -> Result<(), Failure> {
+pub(crate) async fn mine(over: Arc<AtomicBool>, mut wire: Wire, uid: u16) -> Result<(), Failure> {
     let target = work_of(uid);
     while !over.load(Ordering::Relaxed) {
         let body = wire.get(&target).await?.ok()?;

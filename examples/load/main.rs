@@ -4,8 +4,8 @@
 //!     cargo run --release --example load -- --json
 //!
 //! Other runs, each alone: `--life` (a task from its submit to its approval), `--history 1000000`
-//! (the same beside so many ended tasks), `--hostile` (one client against the others), `--balance`,
-//! `--audio`, `--weights`, `--beside`, `--dead` (of miners), `--scale` (sizes).
+//! (the same beside so many ended tasks), `--hostile` (one client against the others), `--siege`
+//! (attacks), `--balance`, `--audio`, `--weights`, `--beside`, `--dead` (of miners), `--scale` (sizes).
 //!
 //! The server runs in a process of its own (this program, started again); the load generator shares
 //! its cores. Every task is checked to have been completed exactly once.
@@ -24,6 +24,7 @@ mod people;
 mod rows;
 mod scale;
 mod server;
+mod siege;
 mod statuses;
 mod weights;
 mod wire;
@@ -76,6 +77,9 @@ pub(crate) struct Args {
     /// Measure what one hostile client does to the others instead.
     #[arg(long)]
     hostile: bool,
+    /// Measure instead what signatures cost, and what five attacks do to the others.
+    #[arg(long)]
+    siege: bool,
     /// Measure how evenly equal miners are worked instead: 10,000 tasks, reports of 20 minutes ago.
     #[arg(long)]
     balance: bool,
@@ -144,8 +148,8 @@ async fn measure(args: Args) -> Result<(), Box<dyn Error>> {
     if args.dead {
         return dead::measure(&args).await;
     }
-    if args.hostile {
-        return hostile::measure(&args).await;
+    if args.hostile || args.siege {
+        return attacked(&args).await;
     }
     if args.life {
         return life::measure(&args).await;
@@ -190,6 +194,10 @@ async fn measure(args: Args) -> Result<(), Box<dyn Error>> {
         println!("{object}");
     }
     Ok(())
+}
+
+async fn attacked(args: &Args) -> Result<(), Box<dyn Error>> {
+    if args.siege { siege::measure(args).await } else { hostile::measure(args).await }
 }
 
 /// Median and 99th percentile.

@@ -24,6 +24,9 @@ use super::wire::Wire;
 pub(crate) const KINDS: [&str; 6] =
     ["transcription", "tts", "summarization", "weather", "geomagnetic", "soil_moisture"];
 
+/// What the server says where it is under siege.
+const LOG: &str = "log";
+
 /// Validators that report.
 pub(crate) const VALIDATORS: u16 = 64;
 
@@ -44,7 +47,12 @@ pub(crate) fn be(args: &Args, folder: &Path) -> Result<(), Box<dyn Error>> {
     config.database.clone_from(&args.database);
     config.auth.hotkey_api_keys = true;
     config.limits.reports_per_minute = u32::MAX;
-    if !args.hostile {
+    if !args.siege {
+        // Everybody is at one address here.
+        config.limits.connections_per_ip = usize::MAX;
+        config.limits.requests_per_minute = NonZeroU32::MAX;
+    }
+    if !args.hostile && !args.siege {
         // One client stands for very many.
         config.limits.tasks_per_minute = NonZeroU32::MAX;
     }
@@ -105,6 +113,11 @@ async fn spawn(args: &Args, folder: &Path) -> Result<Spawned, Box<dyn Error>> {
     }
     if args.beside {
         command.arg("--beside");
+    }
+    if args.siege {
+        // What it complains of is counted.
+        let log = std::fs::File::options().create(true).append(true).open(folder.join(LOG))?;
+        command.arg("--siege").stderr(log);
     }
     if let Some(secs) = args.run_secs {
         command.arg("--run-secs").arg(secs.to_string());
@@ -224,6 +237,22 @@ impl Child {
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS")?;
         let kb: f64 = line.split_whitespace().nth(1).ok_or("no VmRSS")?.parse()?;
         Ok(kb / 1024.0)
+    }
+
+    /// Panics that its log tells of.
+    pub(crate) fn panics(&self) -> Result<usize, Box<dyn Error>> {
+        let log = std::fs::read_to_string(self.folder.path().join(LOG))?;
+        Ok(log.matches("panicked at").count())
+    }
+
+    /// Time of processors that it has used, in nanoseconds, over all of its threads.
+    pub(crate) fn cpu_nanos(&self) -> Result<u64, Box<dyn Error>> {
+        let mut sum = 0;
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.pid()?))? {
+            let stat = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+            sum += stat.split(' ').next().unwrap_or_default().parse::<u64>()?;
+        }
+        Ok(sum)
     }
 
     fn pid(&self) -> Result<u32, Box<dyn Error>> {

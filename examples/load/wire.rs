@@ -2,9 +2,10 @@
 //! generator shares two cores with the server, so every microsecond it spends is the server's.
 
 use std::io;
+use std::net::Ipv4Addr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// One connection.
 pub(crate) struct Wire {
@@ -30,6 +31,23 @@ impl Wire {
         stream.set_nodelay(true)?;
         let head = format!("host: {address}\r\n{credentials}");
         Ok(Self { stream, head, buffer: Vec::with_capacity(16 * 1024) })
+    }
+
+    /// The same, from this address of the machine's own (any of 127.0.0.0/8).
+    pub(crate) async fn connect_from(
+        source: Ipv4Addr,
+        address: &str,
+        credentials: &str,
+    ) -> io::Result<Self> {
+        let stream = stream_from(source, address, None).await?;
+        let head = format!("host: {address}\r\n{credentials}");
+        Ok(Self { stream, head, buffer: Vec::with_capacity(16 * 1024) })
+    }
+
+    /// Sends these bytes as they are and reads what comes back.
+    pub(crate) async fn raw(&mut self, bytes: &[u8]) -> io::Result<Answer<'_>> {
+        self.stream.write_all(bytes).await?;
+        self.read().await
     }
 
     pub(crate) async fn get(&mut self, target: &str) -> io::Result<Answer<'_>> {
@@ -82,6 +100,22 @@ impl Wire {
         let status = status.ok_or_else(|| bad("no status"))?;
         Ok(Answer { status, body: &self.buffer[head..head + length] })
     }
+}
+
+/// A socket from this address, which takes in only so much before it is read.
+pub(crate) async fn stream_from(
+    source: Ipv4Addr,
+    address: &str,
+    receives: Option<u32>,
+) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((source, 0).into())?;
+    if let Some(bytes) = receives {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    let stream = socket.connect(address.parse().map_err(io::Error::other)?).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 fn content_length(head: &[u8]) -> io::Result<usize> {

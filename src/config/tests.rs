@@ -12,6 +12,12 @@ fn the_defaults_file_says_what_the_code_says() {
     assert_eq!(config.limits.reports_per_minute, limits::REPORTS_PER_MINUTE);
     assert_eq!(config.limits.tasks_per_minute, limits::TASKS_PER_MINUTE);
     assert_eq!(config.limits.requests_per_minute, limits::REQUESTS_PER_MINUTE);
+    assert_eq!(config.limits.unproven_per_minute, limits::UNPROVEN_PER_MINUTE);
+    assert_eq!(config.limits.connections_per_ip, limits::CONNECTIONS_PER_IP);
+    assert_eq!(config.limits.headers_secs, limits::HEADERS_SECS);
+    assert_eq!(config.limits.keep_alive_secs, limits::KEEP_ALIVE_SECS);
+    assert_eq!(config.limits.bytes_per_sec_min, limits::BYTES_PER_SEC_MIN);
+    assert_eq!(config.limits.slow_grace_secs, limits::SLOW_GRACE_SECS);
     assert_eq!(config.queue.open_per_client, limits::OPEN_PER_CLIENT_MAX);
     assert_eq!(config.sweep_millis, limits::SWEEP_MILLIS as u64);
     assert_eq!(config.retention.files_days, limits::FILES_DAYS);

@@ -16,6 +16,10 @@
 //! assert!(WEIGHTS_BYTES_MAX / WEIGHT_SCORES_MAX as u64 >= 100);
 //! // The clock window of a signature is far inside the memory of nonces.
 //! assert!(SIGNATURE_PAST_MILLIS + SIGNATURE_FUTURE_MILLIS < NONCE_MEMORY_MILLIS);
+//! // No address has all connections or all places for requests without a proof.
+//! assert!(CONNECTIONS_PER_IP * 4 <= IN_FLIGHT_MAX + PARKED_MAX && CALLER_SHARE > 1);
+//! // The largest file passes a line of 10 Mbit/s, with room for others on it.
+//! assert!(BYTES_PER_SEC_MIN.get() * 10 <= 10_000_000 / 8);
 //! // One client cannot fill the queue.
 //! assert!(OPEN_PER_CLIENT_MAX * 10 <= OPEN_TASKS_MAX);
 //! // An idle stream shows that it lives more often than proxies cut what is silent.
@@ -83,6 +87,14 @@ pub const SNAPSHOT_AGAIN_SECS: u64 = 30;
 pub const NEURONS_MAX: usize = 4_096;
 /// Largest number of a block: a million years of them.
 pub const BLOCK_MAX: i64 = 1 << 42;
+/// Blocks beyond the believed one, and beyond those that its age explains, for which weights may be
+/// submitted: a day of them.
+pub const BLOCKS_AHEAD_MAX: i64 = 7_200;
+/// Least time between two blocks, for that: half of what it should be.
+pub const BLOCK_MILLIS_MIN: i64 = 6 * SECOND;
+/// Submissions of one validator that no epoch has counted: two months of them without any snapshot,
+/// some kilobytes each.
+pub const SUBMISSIONS_OPEN_MAX: u64 = 4_096;
 /// Blocks of which one validator's snapshots wait to be believed: it may be so far ahead of the
 /// others. A snapshot of 256 rows is some 60 kB.
 pub const OFFERED_BLOCKS_MAX: usize = 4;
@@ -201,8 +213,33 @@ pub const VOICES_PER_OWNER: u64 = 200;
 pub const SAMPLE_BYTES_MAX: u64 = 10 * 1024 * 1024;
 /// Characters of a voice's description.
 pub const DESCRIPTION_CHARS_MAX: usize = 1_000;
-/// Seconds that one request body may take to arrive.
-pub const BODY_SECS_MAX: u64 = 120;
+/// Bytes a second that a body must come with, and an answer must be read with, on average: half a
+/// megabit, which any line has that carries 100 MB at all.
+pub const BYTES_PER_SEC_MIN: NonZeroU32 = NonZeroU32::new(64 * 1024).unwrap();
+/// Seconds that a sender or reader may be behind that pace: a lost packet or two, a hand-over between
+/// cells.
+pub const SLOW_GRACE_SECS: NonZeroU32 = NonZeroU32::new(10).unwrap();
+/// Seconds that nothing at all may come or be taken, however fast it was before.
+pub const SILENCE_SECS_MAX: u64 = 30;
+/// Seconds that the headers of a request may take.
+pub const HEADERS_SECS: NonZeroU32 = NonZeroU32::new(10).unwrap();
+/// Seconds that a connection may rest between two requests: longer than proxies keep theirs (60), so
+/// that none sends into one that closes.
+pub const KEEP_ALIVE_SECS: NonZeroU32 = NonZeroU32::new(75).unwrap();
+/// Seconds until a connection is cut on which a body came too slowly: enough to read the answer.
+pub const LINGER_SECS: u64 = 2;
+/// Requests per minute and address that prove nothing: ten a second are far more than people and
+/// monitors need, and checking as many signatures takes less than a thousandth of a core.
+pub const UNPROVEN_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();
+/// Addresses whose unproven requests are counted one by one, some fifty bytes each.
+pub const ADDRESSES_MAX: usize = 65_536;
+/// While so many are known, all others together may send this many times what one may: a thousand
+/// signatures a second are a tenth of a core.
+pub const NEWCOMERS_SHARE: u32 = 100;
+/// Connections of one address: a thousand miners behind it, and no more than a part of all.
+pub const CONNECTIONS_PER_IP: usize = 1_024;
+/// Proxies that a request may pass on its way.
+pub const FORWARDED_HOPS_MAX: usize = 16;
 /// Characters of a name (model, voice, file) that we store.
 pub const NAME_CHARS_MAX: usize = 120;
 

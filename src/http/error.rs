@@ -279,6 +279,9 @@ impl ResponseError for ApiError {
                 response.insert_header(("x-ratelimit-reset", spent.reset_secs));
             }
         }
+        if self.code == Code::TooSlow {
+            response.force_close();
+        }
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"pithead\""));
         }

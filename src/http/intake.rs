@@ -14,9 +14,11 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Web;
+use super::address::IpKey;
 use super::auth::{Caller, keys};
 use super::error::{ApiError, ApiResult, Code};
+use super::strangers::Standing;
+use super::{Web, pace};
 use crate::actors::Overload;
 use crate::domain::limits::{CALLER_PLACES_MIN, CALLER_SHARE};
 use crate::domain::units::Millis;
@@ -128,13 +130,19 @@ impl Gate {
     }
 }
 
-/// Middleware: takes the permit, or refuses. Probes of the operator always pass.
+/// Whether a request is one of the operator's probes, which always pass.
+pub(super) fn is_probe(request: &ServiceRequest) -> bool {
+    matches!(request.path(), "/livez" | "/readyz" | "/metrics")
+}
+
+/// Middleware: takes the permit, or refuses; from here on the body must keep its pace.
 pub(super) async fn take_permit(
     web: web::Data<Web>,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    if matches!(request.path(), "/livez" | "/readyz" | "/metrics") {
+    pace::keep(&web.config.limits, &mut request);
+    if is_probe(&request) {
         return next.call(request).await;
     }
     let Ok(permit) = web.gate.in_flight.all.clone().try_acquire_owned() else {
@@ -150,18 +158,44 @@ pub(super) async fn take_permit(
     answer
 }
 
-/// Middleware, once it is known who calls: one of the caller's places, or 429.
+/// One of the places of an address, for a request that has not proven anything yet.
+///
+/// # Errors
+/// 429 when it has none left.
+pub(super) fn take_address(web: &Web, request: &ServiceRequest, from: IpKey) -> ApiResult<()> {
+    if let Some(Held(held)) = request.extensions().get::<Held>() {
+        let what = "requests in flight from your address that are not proven yet";
+        let share = web.gate.in_flight.share(&format!("address {from}"), usize::MAX, what)?;
+        held.borrow_mut().1 = Some(share);
+    }
+    Ok(())
+}
+
+/// Middleware, once it is known who calls: one of the caller's places instead of the address's, or
+/// 429.
 pub(super) async fn take_share(
     web: web::Data<Web>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let held = request.extensions().get::<Held>().cloned();
-    let name = request.extensions().get::<Caller>().and_then(Caller::name);
-    let own = request.extensions().get::<Caller>().map_or(usize::MAX, keys::places);
-    if let (Some(Held(held)), Some(name)) = (held, name) {
-        let share = web.gate.in_flight.share(&name, own, "requests in flight")?;
-        held.borrow_mut().1 = Some(share);
-    }
+    take_callers(&web, &request)?;
     next.call(request).await
+}
+
+fn take_callers(web: &Web, request: &ServiceRequest) -> ApiResult<()> {
+    let extensions = request.extensions();
+    let name = match extensions.get::<Caller>() {
+        Some(Caller::Developer) => None,
+        Some(caller @ (Caller::Key(_) | Caller::Signer { .. })) => caller.name(),
+        // Who proved nothing stays in the address's place.
+        Some(Caller::Nobody | Caller::Unproven(_)) | None => return Ok(()),
+    };
+    Standing::of(&extensions).prove();
+    if let Some(Held(held)) = extensions.get::<Held>() {
+        held.borrow_mut().1 = None;
+        let own = extensions.get::<Caller>().map_or(usize::MAX, keys::places);
+        let share = name.map(|name| web.gate.in_flight.share(&name, own, "requests in flight"));
+        held.borrow_mut().1 = share.transpose()?;
+    }
+    Ok(())
 }

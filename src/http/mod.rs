@@ -1,9 +1,11 @@
 //! HTTP: the contract with clients, miners, validators and operators.
 //!
-//! A request passes, from the outside in: the log span, the gate (a permit, or 503), the
-//! credentials, the caller's budget and its own share of the gate, and then its route. Nothing is read from a body before the gate let it in, and no
+//! A request passes, from the outside in: its connection's time, the gate (a permit, or 503), what
+//! its address may still ask without a proof, the credentials, the caller's budget and its own share
+//! of the gate, and then its route. Nothing is read from a body before the gate let it in, and no
 //! handler runs for a caller that its signature does not name.
 
+pub mod address;
 pub mod answered;
 pub mod auth;
 pub mod budget;
@@ -16,11 +18,13 @@ pub mod intake;
 pub mod left;
 mod openai;
 pub mod openapi;
+mod pace;
 pub mod peer;
 pub mod quota;
 pub mod rates;
 mod routes;
 mod story;
+pub mod strangers;
 mod upload;
 mod view;
 
@@ -87,6 +91,10 @@ pub struct Web {
     pub budgets: budget::Budgets,
     /// Tasks per day of clients.
     pub quotas: quota::Quotas,
+    /// Proxies whose word about addresses is believed.
+    pub trusted: address::Trusted,
+    /// What addresses asked without a proof.
+    pub strangers: strangers::Strangers,
     /// Tasks per minute of clients.
     pub rates: rates::Rates,
     /// Miner actors.
@@ -181,10 +189,12 @@ pub fn application(
         .wrap(from_fn(budget::charge))
         .wrap(from_fn(auth::identify))
         .wrap(from_fn(auth::watch))
+        .wrap(from_fn(strangers::watch))
         .wrap(from_fn(intake::take_permit))
         .wrap(from_fn(openai::speak_openai))
         .wrap(from_fn(budget::tell))
         .wrap(from_fn(measure))
+        .wrap(from_fn(peer::watch))
 }
 
 /// Middleware: counts and times requests by class of status.

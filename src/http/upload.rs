@@ -1,12 +1,11 @@
-//! Bodies that stream: read within a size and a time, files spooled to the disk while they come in.
+//! Bodies that stream: read within a size and at a pace, files spooled to the disk while they come in.
 
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use actix_multipart::{Field, Multipart};
+use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::web::{Bytes, BytesMut};
@@ -15,13 +14,12 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 
-use super::Web;
 use super::error::{ApiError, ApiResult, Code};
 use super::fields::{Fields, printable};
-use super::filename;
+use super::{Web, filename, pace};
 use crate::domain::ids::{FileId, TaskId};
 use crate::domain::kind::{Input, TaskKind};
-use crate::domain::limits::{BODY_SECS_MAX, NAME_CHARS_MAX};
+use crate::domain::limits::NAME_CHARS_MAX;
 use crate::outside::blobs::{self, Spool};
 use crate::store::{FilePut, FileRow, Idempotency, Nonce, PutFile};
 
@@ -30,23 +28,20 @@ const FIELD_BYTES_MAX: usize = 256 * 1024;
 /// Fields of a multipart body.
 const FIELDS_MAX: usize = 64;
 
-/// A body of at most `bytes_max`, within the time that a body may take.
+/// A body of at most `bytes_max`.
 ///
 /// # Errors
 /// 413, 408 or 400.
 pub(super) async fn read_body(mut payload: Payload, bytes_max: usize) -> ApiResult<Bytes> {
-    within(async {
-        let mut body = BytesMut::new();
-        while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(broken)?;
-            if body.len() + chunk.len() > bytes_max {
-                return Err(too_large(bytes_max as u64));
-            }
-            body.extend_from_slice(&chunk);
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(broken)?;
+        if body.len() + chunk.len() > bytes_max {
+            return Err(too_large(bytes_max as u64));
         }
-        Ok(body.freeze())
-    })
-    .await
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
 }
 
 /// The body of a route that takes JSON or a form, read within the limits of size and time.
@@ -62,17 +57,20 @@ impl FromRequest for Body {
     }
 }
 
-async fn within<T>(work: impl Future<Output = ApiResult<T>>) -> ApiResult<T> {
-    let limit = Duration::from_secs(BODY_SECS_MAX);
-    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-        Err(ApiError::new(Code::TooSlow, format!("a body may take {BODY_SECS_MAX} s to arrive")))
-    })
-}
-
 fn broken(error: PayloadError) -> ApiError {
     match error {
         PayloadError::Overflow => ApiError::new(Code::TooLarge, "the body is too large"),
+        slow if pace::is_too_slow(&slow) => {
+            ApiError::new(Code::TooSlow, "the body came too slowly: send it again, faster")
+        }
         other => ApiError::new(Code::BadBody, format!("the body broke off: {other}")),
+    }
+}
+
+fn bad_multipart(error: MultipartError) -> ApiError {
+    match error {
+        MultipartError::Payload(error) if pace::is_too_slow(&error) => broken(error),
+        error => ApiError::new(Code::BadBody, format!("the multipart body is bad: {error}")),
     }
 }
 
@@ -109,16 +107,13 @@ pub(super) async fn receive(
     }
     let shared = Shared(Rc::new(RefCell::new(payload.into_inner())));
     let parts = Multipart::new(request.headers(), shared.clone());
-    within(async move {
-        let received = receive_parts(web, parts, file_fields, bytes_max).await?;
-        // What follows the last boundary belongs to the body that was signed.
-        let mut rest = shared;
-        while let Some(chunk) = rest.next().await {
-            chunk.map_err(broken)?;
-        }
-        Ok(received)
-    })
-    .await
+    let received = receive_parts(web, parts, file_fields, bytes_max).await?;
+    // What follows the last boundary belongs to the body that was signed.
+    let mut rest = shared;
+    while let Some(chunk) = rest.next().await {
+        chunk.map_err(broken)?;
+    }
+    Ok(received)
 }
 
 async fn receive_parts(
@@ -127,10 +122,9 @@ async fn receive_parts(
     file_fields: &[&str],
     bytes_max: u64,
 ) -> ApiResult<(Fields, Option<FilePart>)> {
-    let bad = |error| ApiError::new(Code::BadBody, format!("the multipart body is bad: {error}"));
     let (mut fields, mut file, mut count) = (Fields::default(), None, 0);
     while let Some(part) = parts.next().await {
-        let mut part = part.map_err(bad)?;
+        let mut part = part.map_err(bad_multipart)?;
         count += 1;
         if count > FIELDS_MAX {
             return Err(ApiError::new(Code::TooLarge, format!("at most {FIELDS_MAX} fields")));
@@ -152,9 +146,7 @@ async fn receive_parts(
 async fn text_of(name: &str, part: &mut Field) -> ApiResult<String> {
     let mut text = Vec::new();
     while let Some(chunk) = part.next().await {
-        let chunk = chunk.map_err(|error| {
-            ApiError::new(Code::BadBody, format!("the multipart body is bad: {error}"))
-        })?;
+        let chunk = chunk.map_err(bad_multipart)?;
         if text.len() + chunk.len() > FIELD_BYTES_MAX {
             return Err(ApiError::field(
                 name,
@@ -171,9 +163,7 @@ async fn spool(web: &Web, field: String, part: &mut Field, bytes_max: u64) -> Ap
     let name = filename::clean(&given_name(part));
     let mut spool = web.blobs.spool();
     while let Some(chunk) = part.next().await {
-        let chunk = chunk.map_err(|error| {
-            ApiError::new(Code::BadBody, format!("the multipart body is bad: {error}"))
-        })?;
+        let chunk = chunk.map_err(bad_multipart)?;
         if spool.size() + chunk.len() as u64 > bytes_max {
             return Err(too_large(bytes_max));
         }

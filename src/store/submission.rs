@@ -113,6 +113,8 @@ pub struct PutSubmission {
     pub run: Option<Uuid>,
     /// How far it came.
     pub state: Told,
+    /// Rows of the validator that no epoch has counted, at most.
+    pub open_max: u64,
     /// Now.
     pub now: Millis,
     /// Of a signed request.
@@ -143,6 +145,8 @@ pub enum SubmissionPut {
     Conflict,
     /// This cannot follow.
     Impossible(String),
+    /// As many of the validator's wait for an epoch as may.
+    TooMany,
 }
 
 /// Which submissions to list, newest first.
@@ -249,6 +253,7 @@ mod tests {
             weights: Some(vec![(MinerUid(1), 9)]),
             run: None,
             state,
+            open_max: 9,
             now,
             nonce: None,
         }

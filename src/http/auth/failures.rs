@@ -16,8 +16,8 @@ use crate::domain::audit::Fact;
 use crate::domain::ids::Hotkey;
 use crate::domain::limits::AUTH_FAILURES_TOLD_MAX;
 use crate::domain::units::{HOUR, Millis};
-use crate::http::Web;
 use crate::http::error::{ApiError, Code};
+use crate::http::{Web, address};
 use crate::identity::{ApiKey, btauth};
 
 /// See the module's docs.
@@ -94,7 +94,7 @@ pub(in crate::http) async fn watch(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let claimed = Claimed::of(request.headers());
-    let address = request.peer_addr().map_or_else(String::new, |peer| peer.ip().to_string());
+    let from = address::of(request.request());
     let answer = next.call(request).await;
     let refused = match &answer {
         Ok(response) => response.response().error(),
@@ -103,7 +103,7 @@ pub(in crate::http) async fn watch(
     let refused = refused.and_then(|error| error.as_error::<ApiError>()).map(ApiError::code);
     if let (Some(code), Some(claimed)) = (refused.filter(|code| code.status() == 401), claimed) {
         metrics::counter!(crate::telemetry::AUTH_FAILED, "code" => code.as_str()).increment(1);
-        let now = web.clock.now();
+        let (now, address) = (web.clock.now(), from.to_string());
         if let Some(fact) = web.failures.note(&claimed, &address, code, now) {
             tell_to(web.store.clone(), web.config.netuid, [fact], now);
         }

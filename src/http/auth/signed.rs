@@ -22,6 +22,7 @@ use crate::domain::limits::REPORT_BYTES_MAX;
 use crate::http::Web;
 use crate::http::budget::Told;
 use crate::http::error::{ApiError, ApiResult, Code};
+use crate::http::strangers::Standing;
 use crate::http::upload::read_body;
 use crate::identity::Claim;
 use crate::store::Nonce;
@@ -46,8 +47,9 @@ pub(super) async fn verify(
         let inner = request.take_payload();
         let hashed = Hashed { inner, hasher: hasher.clone() };
         request.set_payload(Payload::Stream { payload: Box::pin(hashed) });
-        let told = Told::of(request);
-        return Ok(Caller::Unproven(Unproven { claim, method, target, hasher, told }));
+        let (told, standing) = (Told::of(request), Standing::of(&request.extensions()));
+        let unproven = Unproven { claim, method, target, hasher, told, standing };
+        return Ok(Caller::Unproven(unproven));
     }
     let limit = if request.path().ends_with("/miner-status") {
         REPORT_BYTES_MAX + REPORT_BYTES_MAX / 2
@@ -92,6 +94,7 @@ pub struct Unproven {
     target: String,
     hasher: Rc<RefCell<Sha256>>,
     told: Told,
+    standing: Standing,
 }
 
 /// The caller of an upload: proven, or to be proven once the body was read to its end.
@@ -148,6 +151,7 @@ impl UploadCaller {
                 let hash: [u8; 32] = unproven.hasher.borrow().clone().finalize().into();
                 let caller =
                     prove(web, &unproven.claim, &unproven.method, &unproven.target, &hash)?;
+                unproven.standing.prove();
                 unproven.told.charge(web, &caller)?;
                 Ok(caller)
             }

@@ -12,7 +12,10 @@ use super::tasks::number;
 use crate::actors::chain_sync::Believed;
 use crate::domain::chain::{Limits, Mode, State, warnings};
 use crate::domain::ids::{BadId, Hotkey, MinerUid};
-use crate::domain::limits::{BLOCK_MAX, CHAIN_ERROR_CHARS_MAX, NEURONS_MAX, PAGE_MAX};
+use crate::domain::limits::{
+    BLOCK_MAX, BLOCK_MILLIS_MIN, BLOCKS_AHEAD_MAX, CHAIN_ERROR_CHARS_MAX, NEURONS_MAX, PAGE_MAX,
+    SUBMISSIONS_OPEN_MAX,
+};
 use crate::http::Web;
 use crate::http::auth::{AnyCaller, ValidatorCaller};
 use crate::http::error::{ApiError, ApiResult, Code};
@@ -129,6 +132,7 @@ pub(super) async fn put(
         return Err(ApiError::field("state", "is missing"));
     };
     let reporter = caller.reporter(named.and_then(|uid| u16::try_from(uid).ok()))?;
+    near(&web, block).await?;
     let command = PutSubmission {
         netuid: web.config.netuid,
         validator: reporter.hotkey,
@@ -139,6 +143,7 @@ pub(super) async fn put(
         weights,
         run,
         state,
+        open_max: SUBMISSIONS_OPEN_MAX,
         now: web.clock.now(),
         nonce: caller.nonce,
     };
@@ -160,7 +165,30 @@ pub(super) async fn put(
             Err(ApiError::new(Code::Conflict, detail))
         }
         SubmissionPut::Impossible(why) => Err(ApiError::new(Code::Conflict, why)),
+        SubmissionPut::TooMany => {
+            let reason = format!(
+                "is one too many: {SUBMISSIONS_OPEN_MAX} of your submissions wait for an epoch that \
+                 counts them; hand in snapshots (`POST /api/v1/chain/metagraph`)"
+            );
+            Err(ApiError::field("block", reason))
+        }
     }
+}
+
+/// Whether a block can be: where a snapshot is believed, no more than a day beyond its block and those
+/// that came since.
+async fn near(web: &Web, block: i64) -> ApiResult<()> {
+    let Some(row) = web.chain.send(Believed).await? else { return Ok(()) };
+    let age = web.clock.now().since(row.adopted_at).max(0);
+    let believed = row.snapshot.block;
+    let most = believed.saturating_add(age / BLOCK_MILLIS_MIN).saturating_add(BLOCKS_AHEAD_MAX);
+    if block <= most {
+        return Ok(());
+    }
+    let reason = format!(
+        "is {block}, and cannot be above {most}: the snapshot that is believed is of block {believed}"
+    );
+    Err(ApiError::field("block", reason))
 }
 
 fn shown(web: &Web, row: &SubmissionRow, limits: Limits) -> Value {

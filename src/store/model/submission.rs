@@ -10,7 +10,17 @@ use crate::store::{PutSubmission, SubmissionPage, SubmissionPut, SubmissionRow};
 impl Tables {
     pub(super) fn put_submission(&mut self, command: &PutSubmission) -> SubmissionPut {
         let key = (command.netuid, command.block, command.validator.clone());
-        let answer = put(self.submissions.get(&key).cloned(), command);
+        let known = self.submissions.get(&key).cloned();
+        let waits = |row: &&SubmissionRow| {
+            row.netuid == command.netuid
+                && row.of.validator == command.validator
+                && row.of.settled.is_none()
+        };
+        let open = self.submissions.values().filter(waits).count() as u64;
+        if known.is_none() && open >= command.open_max {
+            return SubmissionPut::TooMany;
+        }
+        let answer = put(known, command);
         if let SubmissionPut::Taken(row, true) = &answer {
             self.submissions.insert(key, (**row).clone());
             self.chain_written += 1;

@@ -28,6 +28,10 @@ pub(super) async fn run(
         let command = &waiting.command;
         let key = (command.netuid.into(), command.validator.to_string(), command.block);
         let known = row::one(tx, e::submission::Entity::find_by_id(key)).await?;
+        if known.is_none() && !has_room(tx, command).await? {
+            waiting.answer(SubmissionPut::TooMany);
+            continue;
+        }
         let answer = put(known.map(read).transpose()?, command);
         if let SubmissionPut::Taken(row, true) = &answer {
             write(tx, row).await?;
@@ -35,6 +39,23 @@ pub(super) async fn run(
         waiting.answer(answer);
     }
     Ok(())
+}
+
+/// Whether the validator may have another one that no epoch has counted: a walk along its own rows,
+/// once for each block of which it tells.
+async fn has_room(tx: &DatabaseTransaction, command: &PutSubmission) -> StoreResult<bool> {
+    use e::submission::{Column, Entity};
+    let Some(last) = command.open_max.checked_sub(1) else { return Ok(false) };
+    let open = Entity::find()
+        .select_only()
+        .column(Column::Block)
+        .filter(Column::Netuid.eq(i32::from(command.netuid)))
+        .filter(Column::ValidatorHotkey.eq(command.validator.to_string()))
+        .filter(Column::ConsensusBlock.is_null())
+        .order_by_desc(Column::Block)
+        .offset(last)
+        .limit(1);
+    Ok(open.into_tuple::<i64>().one(tx).await?.is_none())
 }
 
 pub(super) async fn write(tx: &DatabaseTransaction, row: &SubmissionRow) -> StoreResult<()> {

@@ -137,7 +137,9 @@ async fn told(bent: bool) -> (Vec<Value>, BTreeSet<String>) {
     let rotate = format!("/api/v1/webhooks/{}/rotate", text(&hook["id"]));
     story.post(client, &rotate, json!({})).await;
     story.post(client, "/api/v1/voices", json!({ "name": "alto", "language": "en" })).await;
-    story.post(admin, "/api/v1/admin/keys", json!({ "name": "one" })).await;
+    let key = story.post(admin, "/api/v1/admin/keys", json!({ "name": "one" })).await;
+    let rotate = format!("/api/v1/admin/keys/{}/rotate", text(&key["id"]));
+    story.post(admin, &rotate, json!({})).await;
     let shut_out = "/api/v1/admin/quarantine/somebody-else";
     story.post(admin, shut_out, json!({ "reason": "of a test" })).await;
     // The work.
@@ -243,7 +245,10 @@ fn masked(value: &Value, names: &mut BTreeMap<String, usize>) -> Value {
         Value::Array(values) => values.iter().map(|value| masked(value, names)).collect(),
         Value::String(text) => {
             let parts = text.split(['/', '.', ':', ' ']).map(|part| {
-                let drawn = uuid::Uuid::parse_str(part).is_ok() || part.parse::<u16>().is_ok();
+                // Ids of keys have eleven letters and digits, or ten.
+                let id = matches!(part.len(), 10 | 11) && part.chars().any(char::is_uppercase);
+                let drawn =
+                    id || uuid::Uuid::parse_str(part).is_ok() || part.parse::<u16>().is_ok();
                 if !drawn {
                     return part.to_owned();
                 }

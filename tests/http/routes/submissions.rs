@@ -115,3 +115,33 @@ async fn what_is_no_submission_is_refused_by_field() {
     assert_eq!(app.as_client(Call::get(PATH)).await.ok()["count"], 0);
     app.finish().await;
 }
+
+#[tokio::test]
+async fn a_block_far_beyond_the_believed_one_is_refused() {
+    let app = TestApp::start().await;
+    let neuron = |n: u16| {
+        json!({
+            "uid": validator(n).uid, "hotkey": validator(n).hotkey(), "stake": 600.0,
+            "validator_permit": true, "last_update": 900, "block_at_registration": 5,
+            "incentive": 0.0,
+        })
+    };
+    let snapshot =
+        json!({ "netuid": 49, "block": 1_000, "tempo": 360, "neurons": [neuron(0), neuron(1)] });
+    told(&app, &word(1_000_000, "submitted")).await;
+    for n in 0..2 {
+        let call = Call::post("/api/v1/chain/metagraph").json(&snapshot);
+        app.send(validator(n).who(), call).await.ok();
+    }
+    let who = validator(0);
+    let refused = async |block| {
+        app.send(who.who(), Call::post(PATH).json(&word(block, "submitted"))).await.names("block");
+    };
+    told(&app, &word(1_000 + 7_200, "submitted")).await;
+    refused(1_000 + 7_300).await;
+    // The snapshot may be old: blocks go on.
+    app.advance(3_600_000);
+    told(&app, &word(1_000 + 7_300, "submitted")).await;
+    refused(1_000 + 7_200 + 1_000).await;
+    app.finish().await;
+}

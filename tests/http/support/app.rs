@@ -77,6 +77,8 @@ impl TestApp {
         config.data_dir = data.path().to_owned();
         config.sweep_millis = 20;
         config.lease.backoff_millis = 1;
+        // Everybody is at one address here.
+        config.limits.unproven_per_minute = 1_000_000.try_into().unwrap();
         config.auth.hotkeys =
             (0..VALIDATORS).map(|n| entry(&validator(n), Role::Validator, 1_000.0)).collect();
         config

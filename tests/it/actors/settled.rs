@@ -27,6 +27,7 @@ fn submission(block: i64, uid: u16) -> PutSubmission {
         weights: Some(vec![(MinerUid(uid), 1)]),
         run: None,
         state: Told::Sent,
+        open_max: 100,
         now: Millis(5),
         nonce: None,
     }

@@ -44,7 +44,9 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let validators: Vec<_> =
             (0..3).map(|n| Keypair::from_label(&format!("fuzz validator {n}"))).collect();
-        let mut config = "[limits]\nreports_per_minute = 4294967295\n".to_owned();
+        let mut config = "[limits]\nreports_per_minute = 4294967295\n\
+                          unproven_per_minute = 4294967295\n"
+            .to_owned();
         for (uid, keys) in (200..).zip(&validators) {
             let hotkey = keys.hotkey();
             config += &format!(

@@ -99,6 +99,7 @@ async fn random_commands_hit_what_is_interesting() {
         "Conflict]",
         "Ok(Taken(",
         "Ok(NoWeights)",
+        "Ok(TooMany)",
         "Impossible(",
         "Ok(New([Submission",
         "state: Reorged",

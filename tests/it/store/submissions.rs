@@ -21,6 +21,7 @@ on_every_store!(
     an_older_snapshot_changes_nothing,
     how_submissions_stood_at_a_moment_is_known_later,
     submissions_end_with_the_snapshots_that_could_tell_of_them,
+    so_many_of_a_validator_wait_for_an_epoch_and_no_more,
 );
 
 fn vector(weights: &[u16]) -> Option<Vec<(MinerUid, u16)>> {
@@ -38,6 +39,7 @@ fn word(block: i64, state: Told) -> PutSubmission {
         weights: vector(&[65_535, 9]),
         run: Some(task_id(1).0),
         state,
+        open_max: 100,
         now: at(1),
         nonce: None,
     }
@@ -296,4 +298,25 @@ async fn submissions_end_with_the_snapshots_that_could_tell_of_them(store: &dyn 
     assert_eq!(left, [101]);
     let page = SubmissionPage { netuid: 6, validator: None, before: None, limit: 9 };
     assert_eq!(store.submissions(page).await.unwrap().len(), 1, "of another subnet");
+}
+
+async fn so_many_of_a_validator_wait_for_an_epoch_and_no_more(store: &dyn Store) {
+    let few = |block, state| PutSubmission { open_max: 2, ..word(block, state) };
+    let plain = |block| PutSubmission { mode: Some(Mode::Plain), ..few(block, Told::Sent) };
+    taken(store, plain(100)).await;
+    taken(store, few(200, Told::Failed("no".to_owned()))).await;
+    let refused = async |word| {
+        assert_eq!(store.put_submission(word).await.unwrap(), SubmissionPut::TooMany);
+    };
+    refused(plain(300)).await;
+    refused(PutSubmission { open_max: 0, ..plain(300) }).await;
+    // What is known goes on, and others have their own.
+    assert!(!taken(store, plain(100)).await.1);
+    taken(store, PutSubmission { validator: hotkey("two"), ..plain(300) }).await;
+    taken(store, PutSubmission { netuid: 6, ..plain(300) }).await;
+    // An epoch that counts one makes room.
+    store.adopt(look(700, 460, 600)).await.unwrap();
+    let (row, _) = taken(store, plain(800)).await;
+    assert_eq!(row.of.block, 800);
+    refused(plain(900)).await;
 }

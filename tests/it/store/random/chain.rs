@@ -47,6 +47,7 @@ impl World {
             weights: (!self.dice.one_in(3)).then_some(vector),
             run: None,
             state,
+            open_max: [100, 100, 2, 0][self.dice.below(4) as usize],
             now: self.now(),
             nonce: self.nonce(),
         }
