@@ -31,10 +31,6 @@ fn shown(row: &QuarantineRow) -> Value {
     })
 }
 
-fn named(hotkey: &str) -> ApiResult<Hotkey> {
-    Hotkey::parse(hotkey).map_err(|error| ApiError::field("hotkey", error.to_string()))
-}
-
 #[derive(Deserialize)]
 pub(super) struct Page {
     limit: Option<String>,
@@ -68,7 +64,8 @@ pub(super) async fn put(
     Body(body): Body,
 ) -> ApiResult {
     let mut fields = Fields::read(&request, &body)?;
-    let hotkey = named(&hotkey)?;
+    let hotkey = Hotkey::parse(&hotkey);
+    let hotkey = hotkey.map_err(|error| ApiError::field("hotkey", error.to_string()))?;
     let reason = fields.text("reason", QUARANTINE_REASON_CHARS_MAX);
     let reason = reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
     if reason.as_ref().is_some_and(|reason| reason.chars().any(char::is_control)) {
@@ -97,10 +94,11 @@ pub(super) async fn put(
 
 /// `DELETE /admin/quarantine/{hotkey}`: lets it in with its next request.
 pub(super) async fn lift(web: Data<Web>, admin: Admin, hotkey: Path<String>) -> ApiResult {
-    let hotkey = named(&hotkey)?;
+    let unknown = || ApiError::not_found("quarantine of this hotkey");
+    let hotkey = Hotkey::parse(&hotkey).map_err(|_| unknown())?;
     let command = LiftQuarantine { hotkey: hotkey.clone(), by: by(&web, &admin) };
     if !web.consensus.send(LetIn(command)).await?? {
-        return Err(ApiError::not_found("quarantine of this hotkey"));
+        return Err(unknown());
     }
     tracing::warn!(%hotkey, by = admin.name, "a hotkey was let in again");
     Ok(HttpResponse::NoContent().finish())
