@@ -6,11 +6,12 @@ use pithead::store::*;
 use super::super::make::at;
 use super::{Command, World};
 
-/// All keys, as text.
+/// All keys, and who is shut out, as text.
 pub(super) async fn reads(store: &dyn Store) -> String {
     let mut keys = store.keys().await.unwrap();
     keys.sort_by(|a, b| a.id.cmp(&b.id));
-    format!("{keys:?}")
+    let quarantine = store.quarantine().await.unwrap();
+    format!("{keys:?} {quarantine:?}")
 }
 
 impl World {

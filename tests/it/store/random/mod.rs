@@ -175,7 +175,6 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
     }
     text.extend(weighing::reads(store).await);
     text.push(keys::reads(store).await);
-    text.push(told(store.quarantine().await));
     text.push(told(store.webhooks(None, 10).await));
     text.push(told(store.webhooks(Some("alice".to_owned()), 10).await));
     text.push(told(store.callback_secret("alice").await));
