@@ -15,6 +15,7 @@ pub mod miner_kind_record;
 pub mod miner_performance_kind;
 pub mod miner_performance_stats;
 pub mod pushed_score;
+pub mod quarantine;
 pub mod registration;
 pub mod replay;
 pub mod report;

@@ -21,6 +21,7 @@ mod m20261121_000014_metagraph;
 mod m20261121_000015_audit;
 mod m20261121_000016_credit;
 mod m20261122_000017_key_rotation;
+mod m20261122_000018_quarantine;
 
 /// All migrations, in order.
 #[derive(Debug)]
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000015_audit::Migration),
             Box::new(m20261121_000016_credit::Migration),
             Box::new(m20261122_000017_key_rotation::Migration),
+            Box::new(m20261122_000018_quarantine::Migration),
         ]
     }
 }

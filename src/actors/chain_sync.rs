@@ -76,13 +76,13 @@ impl Handler<TakeSnapshot> for ChainSync {
 
     fn handle(&mut self, take: TakeSnapshot, _: &mut Self::Context) -> Self::Result {
         let TakeSnapshot { sender, snapshot, nonce } = take;
-        let roles = Arc::clone(&self.deps.roles.borrow());
+        let witnesses = self.deps.roles.borrow().witnesses(self.deps.clock.now());
         let rule = Rule {
             netuid: self.deps.config.netuid,
             current: self.believed.as_ref().map(|row| row.snapshot.block),
             every: self.deps.config.chain.snapshot_every,
             stake_min: self.deps.config.chain.stake_min(),
-            trusted: roles.witnesses(),
+            trusted: &witnesses,
         };
         let (snapshot, senders) = match self.offers.take(&rule, &sender, snapshot) {
             Err(refused) => return Box::pin(actix::fut::ready(Ok(Err(refused)))),

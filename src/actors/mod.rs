@@ -33,7 +33,7 @@ use actix::prelude::*;
 use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::domain::chain::Roles;
+use crate::domain::chain::{Quarantine, Roles};
 use crate::domain::ids::TaskId;
 use crate::domain::kind::KindRegistry;
 use crate::domain::units::{HOUR, Millis};
@@ -103,8 +103,14 @@ impl Deps {
 
     /// A snapshot is believed: who may speak as what changes with the next request.
     fn believe(&self, row: &SnapshotRow) {
-        let believing = self.roles.borrow().believing(&row.snapshot, row.adopted_at);
-        self.roles.send_replace(Arc::new(believing));
+        self.roles.send_modify(|roles| {
+            *roles = Arc::new(roles.believing(&row.snapshot, row.adopted_at));
+        });
+    }
+
+    /// These are shut out, and nobody else: with the next request.
+    fn shut_out(&self, quarantine: Arc<Quarantine>) {
+        self.roles.send_modify(|roles| *roles = Arc::new(roles.shutting_out(quarantine)));
     }
 
     /// Says where the outside reaches this server, without a slash at the end.
@@ -191,6 +197,7 @@ impl Actors {
             false => None,
         };
         believed.iter().for_each(|row| deps.believe(row));
+        deps.shut_out(consensus::listed(deps.store.quarantine().await?));
         let snapshot = believed.as_ref().map(|row| row.snapshot.clone());
         let consensus = ConsensusSupervisor::new(deps.clone(), loaded, snapshot).start();
         let consensus = deps.consensus.get_or_init(|| consensus).clone();

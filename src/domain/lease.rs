@@ -36,7 +36,7 @@ text_enum! {
         Failed = "failed",
         /// The work itself is impossible; nobody will succeed.
         Impossible = "impossible",
-        /// The miner's registration closed.
+        /// The miner's registration closed, or an operator shut the holder out.
         Retired = "retired",
         /// The client cancelled, or other answers sufficed.
         Superseded = "superseded",

@@ -302,6 +302,13 @@ pub const KEY_IN_FLIGHT_MAX: u32 = 1_000_000;
 pub const TASKS_PER_DAY_MAX: u32 = 1_000_000_000;
 /// With so many budgets, those that are whole again are forgotten: some 100 kB.
 pub const BUDGETS_SWEPT_FROM: usize = 1_024;
+/// Hotkeys that an operator may shut out at once: as many as a subnet has neurons in its wildest dreams,
+/// and each request still asks one map.
+pub const QUARANTINE_MAX: u64 = 4_096;
+/// Characters of the reason: it goes whole into the audit log.
+pub const QUARANTINE_REASON_CHARS_MAX: usize = 500;
+/// Days after which a hotkey that is shut out may be free again by itself at most.
+pub const QUARANTINE_DAYS_MAX: i64 = 3_650;
 /// Days after which an API key may end at most.
 pub const KEY_DAYS_MAX: i64 = 3_650;
 /// For how many hours the secret before a rotation is valid too, unless said otherwise: a day to bring

@@ -114,7 +114,7 @@ impl KeyState {
     }
 }
 
-/// Who changes keys, and when.
+/// Which operator changes something, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct By {
     /// The subnet, whose audit log hears of it.

@@ -16,6 +16,7 @@ mod judge;
 pub mod keys;
 pub mod ledger;
 pub mod model;
+pub mod quarantine;
 pub mod read;
 pub mod registration;
 pub mod round;
@@ -39,6 +40,7 @@ pub use history::{
 };
 pub use keys::*;
 pub use ledger::*;
+pub use quarantine::*;
 pub use read::*;
 pub use registration::*;
 pub use round::*;
@@ -155,6 +157,11 @@ pub trait Store: Send + Sync + 'static {
     async fn rotate_key(&self, command: RotateKey) -> StoreResult<Option<KeyRow>>;
     /// Takes an API key back, with all of its secrets; whether it was known and had not been.
     async fn revoke_key(&self, command: RevokeKey) -> StoreResult<bool>;
+    /// Shuts a hotkey out, in place of what stood of it before; whether there was room. Forgets those
+    /// whose time is over.
+    async fn put_quarantine(&self, command: PutQuarantine) -> StoreResult<bool>;
+    /// Lets a hotkey in again; whether it was shut out.
+    async fn lift_quarantine(&self, command: LiftQuarantine) -> StoreResult<bool>;
     /// Writes down an endpoint, unless its owner has too many.
     async fn put_webhook(&self, command: PutWebhook) -> StoreResult<WebhookPut>;
     /// Gives an endpoint another secret; whether there is such an endpoint.
@@ -279,6 +286,8 @@ pub trait Store: Send + Sync + 'static {
     async fn voices(&self, page: VoicePage) -> StoreResult<Vec<VoiceRow>>;
     /// All API keys.
     async fn keys(&self) -> StoreResult<Vec<KeyRow>>;
+    /// All hotkeys that were shut out, by hotkey; the time of some may be over.
+    async fn quarantine(&self) -> StoreResult<Vec<QuarantineRow>>;
     /// One registration, open or closed.
     async fn registration(&self, id: RegistrationId) -> StoreResult<Option<RegistrationRow>>;
     /// Open registrations of these uids.

@@ -36,6 +36,7 @@ fn entities() -> Schema {
     entity::<e::miner_performance_kind::Entity>(&mut schema);
     entity::<e::miner_performance_stats::Entity>(&mut schema);
     entity::<e::pushed_score::Entity>(&mut schema);
+    entity::<e::quarantine::Entity>(&mut schema);
     entity::<e::registration::Entity>(&mut schema);
     entity::<e::replay::Entity>(&mut schema);
     entity::<e::report::Entity>(&mut schema);

@@ -3,6 +3,7 @@
 //! merged once.
 
 mod observe;
+mod quarantine;
 mod registrations;
 mod round;
 mod row;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 
 use super::Deps;
 use super::distributor::{MinersChanged, ViewMiners};
@@ -27,6 +28,8 @@ use crate::domain::units::{MINUTE, Millis, Score, Stake};
 use crate::store::{Loaded, Nonce, StoreResult};
 
 pub use observe::Observed;
+pub(in crate::actors) use quarantine::listed;
+pub use quarantine::{LetIn, ShutOut};
 pub use registrations::FollowChain;
 pub use view::{Explain, KnowValidator, Overview, VerdictOf, VerdictsOf, ViewConsensus};
 
@@ -48,6 +51,8 @@ pub struct ConsensusSupervisor {
     /// Uids whose registration is being written.
     registering: HashSet<MinerUid>,
     tenants: Tenants,
+    /// Held by whoever changes who is shut out.
+    changing_quarantine: Arc<Mutex<()>>,
     /// Whoever waits until registrations are as the chain says.
     followers: Vec<oneshot::Sender<()>>,
     /// Whether one of them could not be written.
@@ -148,8 +153,10 @@ impl ConsensusSupervisor {
                 Err(error) => tracing::error!(%error, "a stored report cannot be read; skipped"),
             }
         }
-        let tenants = Tenants::new(&deps.config, believed);
-        tenants.tell(&mut table, None);
+        let quarantine = Arc::clone(deps.roles.borrow().quarantine());
+        let mut tenants = Tenants::new(&deps.config, believed);
+        tenants.shut_out(quarantine, now);
+        tenants.tell(&mut table, None, now);
         let mut fleet = Fleet::new(deps.clone());
         let mut held: HashMap<RegistrationId, Vec<_>> = HashMap::new();
         for record in &loaded.tasks {
@@ -175,6 +182,7 @@ impl ConsensusSupervisor {
             merge_due: false,
             registering: HashSet::new(),
             tenants,
+            changing_quarantine: Arc::default(),
             followers: Vec::new(),
             behind: false,
             swept_at: now,
@@ -203,7 +211,7 @@ impl ConsensusSupervisor {
 
     /// Publishes changed verdicts and opens registrations for new hotkeys.
     fn publish(&mut self, changed: Vec<Changed>, ctx: &mut Context<Self>) {
-        let mut updates = Vec::with_capacity(changed.len());
+        let (now, mut updates) = (self.deps.clock.now(), Vec::with_capacity(changed.len()));
         for (uid, verdict) in changed {
             let Some(verdict) = verdict else {
                 let runs = self.fleet.row(uid).filter(|_| self.fleet.runs(uid));
@@ -217,7 +225,11 @@ impl ConsensusSupervisor {
                 tenant.is_none_or(|tenant| tenant.is(row)) && row.capacity == capacity
             });
             match row {
-                Some(row) => updates.push(update(row, &verdict, self.table.report_period(uid))),
+                Some(row) => {
+                    let mut update = update(row, &verdict, self.table.report_period(uid));
+                    update.serving &= !self.tenants.is_shut_out(&row.hotkey, now);
+                    updates.push(update);
+                }
                 None => self.register(uid, ctx),
             }
         }
@@ -295,7 +307,7 @@ impl Handler<TakeReport> for ConsensusSupervisor {
                 || known.is_none()
             {
                 let Reporter { hotkey, uid, stake } = reporter;
-                let stake = act.tenants.stake(&hotkey).or(stake);
+                let stake = act.tenants.stake(&hotkey, act.deps.clock.now()).or(stake);
                 let (uid, reputation) = (Some(uid), Score::ONE);
                 act.table.set_standing(Standing { hotkey, uid, stake, reputation });
             }
@@ -361,6 +373,9 @@ impl Handler<Tick> for ConsensusSupervisor {
         self.sweep(now, ctx);
         if self.behind {
             self.follow(ctx);
+        }
+        if self.tenants.frees(now) {
+            self.follow_quarantine(Arc::clone(self.tenants.quarantine()), ctx);
         }
     }
 }

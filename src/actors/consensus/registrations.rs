@@ -12,7 +12,7 @@ use crate::actors::Deps;
 use crate::actors::distributor::LeaseLost;
 use crate::actors::fleet;
 use crate::config::{Config, Role};
-use crate::domain::chain::{Change, Known, Roles, Snapshot, changes};
+use crate::domain::chain::{Change, Known, Quarantine, Roles, Snapshot, changes};
 use crate::domain::consensus::{ChainFacts, Changed, ReportTable, Standing};
 use crate::domain::ids::{Hotkey, MinerUid, RegistrationId};
 use crate::domain::limits;
@@ -29,8 +29,10 @@ pub(super) struct Tenants {
     /// Hotkeys of configured miners, which no report can change.
     facts: HashMap<MinerUid, Hotkey>,
     fact_hotkeys: HashSet<Hotkey>,
-    /// Who counts as a validator, with what stake.
+    /// Who counts as a validator, with what stake, and who is shut out.
     roles: Roles,
+    /// When the next of those is free.
+    next_free: Option<Millis>,
 }
 
 /// Who has a uid.
@@ -58,8 +60,14 @@ impl Tenants {
         let facts = miners.map(|(hotkey, _, place)| (MinerUid(place.uid), hotkey.clone()));
         let facts: HashMap<_, _> = facts.collect();
         let fact_hotkeys = facts.values().cloned().collect();
-        let mut tenants =
-            Self { snapshot: None, listed: HashSet::new(), facts, fact_hotkeys, roles };
+        let mut tenants = Self {
+            snapshot: None,
+            listed: HashSet::new(),
+            facts,
+            fact_hotkeys,
+            roles,
+            next_free: None,
+        };
         if let Some(snapshot) = believed {
             tenants.believe(snapshot);
         }
@@ -105,17 +113,38 @@ impl Tenants {
     }
 
     /// The stake with which a validator counts, where that is known.
-    pub(super) fn stake(&self, hotkey: &Hotkey) -> Option<Stake> {
-        self.roles.stake(hotkey)
+    pub(super) fn stake(&self, hotkey: &Hotkey, now: Millis) -> Option<Stake> {
+        self.roles.stake(hotkey, now)
+    }
+
+    /// Takes over who is shut out, as of now.
+    pub(super) fn shut_out(&mut self, quarantine: Arc<Quarantine>, now: Millis) {
+        self.next_free = quarantine.values().flatten().copied().filter(|until| *until > now).min();
+        self.roles = self.roles.shutting_out(quarantine);
+    }
+
+    /// Who is shut out; the time of some may be over.
+    pub(super) const fn quarantine(&self) -> &Arc<Quarantine> {
+        self.roles.quarantine()
+    }
+
+    /// Whether it is shut out now.
+    pub(super) fn is_shut_out(&self, hotkey: &Hotkey, now: Millis) -> bool {
+        self.roles.let_in(hotkey, now).is_err()
+    }
+
+    /// Whether the time of somebody ended since they were taken over.
+    pub(super) fn frees(&self, now: Millis) -> bool {
+        self.next_free.is_some_and(|until| now >= until)
     }
 
     /// Tells the table what is not put to the vote; `before` was told last.
-    pub(super) fn tell(&self, table: &mut ReportTable, before: Option<&Snapshot>) {
+    pub(super) fn tell(&self, table: &mut ReportTable, before: Option<&Snapshot>, now: Millis) {
         let known: Vec<_> = table.validators().map(|known| (known.hotkey, known.uid)).collect();
         let named = self.roles.all_configured().filter(|(_, role, _)| *role == Role::Validator);
         let named = named.map(|(hotkey, _, place)| (hotkey.clone(), Some(place.uid)));
         for (hotkey, uid) in known.into_iter().chain(named) {
-            let (stake, uid) = (self.stake(&hotkey), self.roles.uid(&hotkey).or(uid));
+            let (stake, uid) = (self.stake(&hotkey, now), self.roles.uid(&hotkey).or(uid));
             table.set_standing(Standing { hotkey, uid, stake, reputation: Score::ONE });
         }
         for uid in before.iter().flat_map(|before| before.neurons.keys()) {
@@ -149,7 +178,7 @@ impl Handler<FollowChain> for ConsensusSupervisor {
             return Box::pin(std::future::ready(()));
         }
         self.tenants.believe(snapshot);
-        self.tenants.tell(&mut self.table, before.as_deref());
+        self.tenants.tell(&mut self.table, before.as_deref(), self.deps.clock.now());
         self.follow(ctx);
         self.merge_soon(ctx);
         if self.registering.is_empty() {
@@ -320,7 +349,7 @@ impl ConsensusSupervisor {
         self.table.merge_dirty(self.deps.clock.now())
     }
 
-    fn publish_again(&mut self, uid: MinerUid, ctx: &mut Context<Self>) {
+    pub(super) fn publish_again(&mut self, uid: MinerUid, ctx: &mut Context<Self>) {
         let verdict = self.table.verdict(uid).cloned();
         self.publish(vec![(uid, verdict)], ctx);
     }

@@ -20,7 +20,7 @@ mod submission;
 pub use adopt::{Offers, Refused, Rule, Standing};
 pub use changes::{Change, Known, changes};
 pub use credit::{ChainFigures, SetWeight, Vector, Weighed, credit};
-pub use roles::{Denied, Place, Role, Roles};
+pub use roles::{Denied, Place, Quarantine, Role, Roles};
 pub use snapshot::{BadSnapshot, Neuron, Snapshot};
 pub use submission::{
     Event, Impossible, Limits, Mode, Settled, State, Submission, Warning, warnings,

@@ -3,6 +3,7 @@
 //! nobody can vouch for any more are closed, not left open.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,12 @@ pub enum Denied {
         /// Of what is believed.
         block: i64,
     },
+    /// An operator shut it out, whatever the chain says.
+    #[error("was shut out by the operator of this server, {}; ask there", until_when(.until))]
+    Quarantined {
+        /// Free from then on; until the operator lets it in when absent.
+        until: Option<Millis>,
+    },
     /// The chain does not list it any more.
     #[error("is not registered as of block {block}")]
     Gone {
@@ -65,6 +72,14 @@ pub enum Denied {
     },
 }
 
+fn until_when(until: &Option<Millis>) -> String {
+    until
+        .map_or_else(|| "for as long as it says".to_owned(), |at| format!("until {}", at.rfc3339()))
+}
+
+/// Hotkeys that the operator shut out, each with the moment from which on it is free, if there is one.
+pub type Quarantine = BTreeMap<Hotkey, Option<Millis>>;
+
 /// What is believed of the chain.
 #[derive(Debug, Clone)]
 struct Chain {
@@ -83,6 +98,7 @@ pub struct Roles {
     chain: Option<Chain>,
     /// Stakes of those whose word on the chain counts.
     witnesses: BTreeMap<Hotkey, Stake>,
+    quarantine: Arc<Quarantine>,
     most_millis: i64,
 }
 
@@ -95,7 +111,8 @@ impl Roles {
     ) -> Self {
         let entry = |(hotkey, role, place)| (hotkey, (role, place));
         let configured = configured.into_iter().map(entry).collect();
-        let mut roles = Self { configured, chain: None, witnesses: BTreeMap::new(), most_millis };
+        let (witnesses, quarantine) = (BTreeMap::new(), Arc::default());
+        let mut roles = Self { configured, chain: None, witnesses, quarantine, most_millis };
         roles.witnesses = trusted(&roles.configured_validators(), None);
         roles
     }
@@ -114,8 +131,34 @@ impl Roles {
             configured: self.configured.clone(),
             witnesses: trusted(&self.configured_validators(), Some(snapshot)),
             chain: Some(chain),
+            quarantine: Arc::clone(&self.quarantine),
             most_millis: self.most_millis,
         }
+    }
+
+    /// The same, when these are shut out and nobody else is.
+    #[must_use]
+    pub fn shutting_out(&self, quarantine: Arc<Quarantine>) -> Self {
+        Self { quarantine, ..self.clone() }
+    }
+
+    /// Who is shut out; the time of some may be over.
+    #[must_use]
+    pub const fn quarantine(&self) -> &Arc<Quarantine> {
+        &self.quarantine
+    }
+
+    /// Whether it is let in now. Operators always are, or one could lock oneself out.
+    ///
+    /// # Errors
+    /// [`Denied::Quarantined`].
+    pub fn let_in(&self, hotkey: &Hotkey, now: Millis) -> Result<(), Denied> {
+        let Some(&until) = self.quarantine.get(hotkey) else { return Ok(()) };
+        let over = until.is_some_and(|until| now >= until);
+        if over || self.configured(hotkey) == Some(Role::Operator) {
+            return Ok(());
+        }
+        Err(Denied::Quarantined { until })
     }
 
     fn configured_validators(&self) -> BTreeMap<Hotkey, Stake> {
@@ -135,10 +178,12 @@ impl Roles {
         self.configured.iter().map(|(hotkey, (role, place))| (hotkey, *role, *place))
     }
 
-    /// Everybody whose word on the chain counts, with the stakes that count: see [`trusted`].
+    /// Everybody whose word on the chain counts now, with the stakes that count: see [`trusted`].
     #[must_use]
-    pub const fn witnesses(&self) -> &BTreeMap<Hotkey, Stake> {
-        &self.witnesses
+    pub fn witnesses(&self, now: Millis) -> BTreeMap<Hotkey, Stake> {
+        let mut witnesses = self.witnesses.clone();
+        witnesses.retain(|hotkey, _| self.let_in(hotkey, now).is_ok());
+        witnesses
     }
 
     /// The newest block that is believed.
@@ -190,10 +235,13 @@ impl Roles {
         (*own == role).then_some(*place)
     }
 
-    /// The stake with which a validator's reports count: nothing of one that the chain gives no permit,
-    /// however old it is. `None` when nothing is known of it.
+    /// The stake with which a validator's reports count: nothing of one that is shut out now, or that
+    /// the chain gives no permit, however old it is. `None` when nothing is known of it.
     #[must_use]
-    pub fn stake(&self, hotkey: &Hotkey) -> Option<Stake> {
+    pub fn stake(&self, hotkey: &Hotkey, now: Millis) -> Option<Stake> {
+        if self.let_in(hotkey, now).is_err() {
+            return Some(Stake::ZERO);
+        }
         let configured = || self.configured_place(hotkey, Role::Validator).map(|own| own.stake);
         match &self.chain {
             Some(chain) if chain.any_permit => {
@@ -208,6 +256,7 @@ impl Roles {
     /// # Errors
     /// [`Denied`].
     pub fn validator(&self, hotkey: &Hotkey, now: Millis) -> Result<Place, Denied> {
+        self.let_in(hotkey, now)?;
         let configured = self.configured_place(hotkey, Role::Validator);
         let Some(chain) = self.chain.as_ref() else { return configured.ok_or(Denied::Unknown) };
         let block = chain.block;
@@ -231,6 +280,7 @@ impl Roles {
     /// # Errors
     /// [`Denied`].
     pub fn miner(&self, hotkey: &Hotkey, now: Millis) -> Result<(), Denied> {
+        self.let_in(hotkey, now)?;
         let Some(chain) = self.chain.as_ref() else { return Ok(()) };
         if self.configured(hotkey) == Some(Role::Miner) {
             return Ok(());
@@ -256,6 +306,7 @@ impl Roles {
     /// # Errors
     /// [`Denied`].
     pub fn anybody(&self, hotkey: &Hotkey, reported: bool, now: Millis) -> Result<(), Denied> {
+        self.let_in(hotkey, now)?;
         if self.configured.contains_key(hotkey) {
             return Ok(());
         }
@@ -327,7 +378,7 @@ mod tests {
         }
         assert_eq!(roles.miner(&key("anybody"), NOW), Ok(()), "whoever the reports agree on");
         assert_eq!(
-            (roles.stake(&key("val")), roles.stake(&key("other"))),
+            (roles.stake(&key("val"), NOW), roles.stake(&key("other"), NOW)),
             (place(1, 5.0).stake.into(), None)
         );
         assert!(!roles.is_old(NOW));
@@ -348,7 +399,7 @@ mod tests {
         for name in ["poor", "digger", "spare"] {
             let denied = Err(Denied::NoPermit { block: 1_000 });
             assert_eq!(roles.validator(&key(name), NOW), denied, "{name}");
-            assert_eq!(roles.stake(&key(name)), Some(Stake::ZERO));
+            assert_eq!(roles.stake(&key(name), NOW), Some(Stake::ZERO));
         }
         assert_eq!(roles.validator(&key("worker"), NOW), Err(Denied::Unknown));
         assert_eq!(roles.miner(&key("digger"), NOW), Ok(()));
@@ -356,7 +407,8 @@ mod tests {
         assert_eq!(roles.miner(&key("gone"), NOW), Err(Denied::Gone { block: 1_000 }));
         assert_eq!((roles.uid(&key("val")), roles.uid(&key("worker"))), (Some(7), Some(3)));
         assert_eq!(roles.anybody(&key("gone"), true, NOW), Err(Denied::Unknown), "reported or not");
-        let witnesses = roles.witnesses().keys().map(Hotkey::as_str).collect::<Vec<_>>();
+        let witnesses = roles.witnesses(NOW);
+        let witnesses: Vec<_> = witnesses.keys().map(Hotkey::as_str).collect();
         assert_eq!(witnesses, ["val"], "only who is named by the operator vouches for the chain");
     }
 
@@ -373,7 +425,7 @@ mod tests {
         assert_eq!(roles.anybody(&key("digger"), true, NOW), Err(old));
         assert_eq!(roles.anybody(&key("boss"), false, NOW), Ok(()));
         assert_eq!(
-            roles.stake(&key("other")),
+            roles.stake(&key("other"), NOW),
             Some(place(8, 80.0).stake),
             "its reports still weigh"
         );
@@ -383,8 +435,51 @@ mod tests {
     fn a_chain_without_validators_shuts_nobody_out() {
         let roles = configured().believing(&snapshot(1_000, &[row(9, "digger", 1, false)]), NOW);
         assert_eq!(roles.validator(&key("val"), NOW), Ok(place(1, 5.0)));
-        assert_eq!(roles.stake(&key("val")), Some(place(1, 5.0).stake));
+        assert_eq!(roles.stake(&key("val"), NOW), Some(place(1, 5.0).stake));
         assert_eq!(roles.validator(&key("digger"), NOW), Err(Denied::NoPermit { block: 1_000 }));
+    }
+
+    fn shut(roles: &Roles, all: &[(&str, Option<Millis>)]) -> Roles {
+        let all = all.iter().map(|(name, until)| (key(name), *until));
+        roles.shutting_out(Arc::new(all.collect()))
+    }
+
+    #[test]
+    fn whoever_is_shut_out_is_nobody_until_its_time() {
+        let end = NOW.plus(5);
+        for open in [configured(), chain(NOW)] {
+            let all = [("val", Some(end)), ("other", None), ("digger", None), ("worker", None)];
+            let roles = shut(&open, &all);
+            let denied = Denied::Quarantined { until: Some(end) };
+            let last = end.plus(-1);
+            assert_eq!(roles.validator(&key("val"), last), Err(denied));
+            assert_eq!(roles.anybody(&key("val"), true, last), Err(denied));
+            assert_eq!(roles.stake(&key("val"), last), Some(Stake::ZERO));
+            assert_eq!(
+                roles.witnesses(last).get(&key("val")),
+                None,
+                "nor does it tell of the chain"
+            );
+            for name in ["digger", "worker"] {
+                let denied = Err(Denied::Quarantined { until: None });
+                assert_eq!(roles.miner(&key(name), NOW), denied, "{name}");
+            }
+            assert_eq!(roles.stake(&key("other"), NOW), Some(Stake::ZERO));
+            assert_eq!(roles.validator(&key("val"), end), open.validator(&key("val"), end));
+            assert_eq!(roles.stake(&key("val"), end), open.stake(&key("val"), end));
+            assert_eq!(roles.witnesses(end), open.witnesses(end));
+            let free = shut(&roles, &[]);
+            assert_eq!(free.miner(&key("digger"), NOW), open.miner(&key("digger"), NOW));
+        }
+        assert!(Denied::Quarantined { until: Some(Millis(0)) }.to_string().contains("1970-01-01"));
+    }
+
+    #[test]
+    fn operators_are_never_shut_out_and_a_newer_chain_lets_nobody_in() {
+        let roles = shut(&chain(NOW), &[("boss", None), ("val", None)]);
+        assert_eq!(roles.anybody(&key("boss"), false, NOW), Ok(()));
+        let newer = roles.believing(&snapshot(2_000, &[row(7, "val", 70, true)]), NOW);
+        assert_eq!(newer.validator(&key("val"), NOW), Err(Denied::Quarantined { until: None }));
     }
 
     proptest! {

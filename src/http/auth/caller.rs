@@ -108,12 +108,14 @@ impl ClientCaller {
                 if !admin && !key.scopes.contains(&Scope::Client) {
                     return Err(forbidden("clients"));
                 }
+                bearer_let_in(web, key)?;
                 Ok(Self { owner: key.id.clone(), admin, nonce: None })
             }
             Caller::Signer { hotkey, nonce } => {
                 let Some(role) = web.roles.borrow().configured(hotkey) else {
                     return Err(forbidden("clients with an API key"));
                 };
+                let_in(web, hotkey)?;
                 let admin = role == Role::Operator;
                 Ok(Self { owner: hotkey.to_string(), admin, nonce: nonce.clone() })
             }
@@ -243,6 +245,7 @@ pub struct WitnessCaller(pub ValidatorCaller);
 impl WitnessCaller {
     pub(in crate::http) fn of(web: &Web, caller: &Caller) -> ApiResult<Self> {
         let (hotkey, nonce) = validator(caller)?;
+        let_in(web, &hotkey)?;
         let (named, uid) = {
             let roles = web.roles.borrow();
             (roles.configured(&hotkey) == Some(Role::Validator), roles.uid(&hotkey))
@@ -255,11 +258,28 @@ impl WitnessCaller {
 }
 extractor!(WitnessCaller);
 
+/// Refuses whom the operator shut out.
+fn let_in(web: &Web, hotkey: &Hotkey) -> ApiResult<()> {
+    let now = web.clock.now();
+    let vouched = web.roles.borrow().let_in(hotkey, now);
+    vouched.map_err(|why| denied(web, hotkey, why))
+}
+
+/// The same for keys that stand for hotkeys; one of an operator is his own.
+fn bearer_let_in(web: &Web, key: &KeyCaller) -> ApiResult<()> {
+    match key.hotkey() {
+        Some(hotkey) if !key.scopes.contains(&Scope::Admin) => let_in(web, hotkey),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// What to say to somebody whom nobody vouches for.
 fn denied(web: &Web, hotkey: &Hotkey, why: Denied) -> ApiError {
     let detail = format!("`{hotkey}` {why}");
     match why {
-        Denied::NoPermit { .. } => ApiError::new(Code::Forbidden, detail),
+        Denied::NoPermit { .. } | Denied::Quarantined { .. } => {
+            ApiError::new(Code::Forbidden, detail)
+        }
         Denied::Unknown | Denied::Gone { .. } => ApiError::new(Code::NotRegistered, detail),
         Denied::Old { .. } => {
             // Whoever could not answer meanwhile is not to blame.
@@ -307,7 +327,8 @@ impl AnyCaller {
         match caller {
             Caller::Nobody => Err(who()),
             Caller::Unproven(_) => Err(no_upload()),
-            Caller::Developer | Caller::Key(_) => Ok(Self(caller.clone())),
+            Caller::Developer => Ok(Self(caller.clone())),
+            Caller::Key(key) => bearer_let_in(web, key).map(|()| Self(caller.clone())),
             Caller::Signer { hotkey, .. } => {
                 let reported = web.config.auth.dev || web.directory.by_hotkey(hotkey).is_some();
                 let vouched = web.roles.borrow().anybody(hotkey, reported, web.clock.now());

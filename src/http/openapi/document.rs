@@ -53,6 +53,7 @@ fn schemas(kinds: &KindRegistry) -> Map<String, Value> {
         super::submissions::schemas(),
         super::webhooks::schemas(),
         super::keys::schemas(),
+        super::quarantine::schemas(),
         super::miners::schemas(kinds),
         super::network::schemas(kinds),
     ];

@@ -25,6 +25,7 @@ pub(super) mod openai;
 pub(super) mod ops;
 pub(super) mod performance;
 pub(super) mod pull;
+pub(super) mod quarantine;
 pub(super) mod reports;
 pub(super) mod responses;
 pub(super) mod roles;

@@ -35,7 +35,7 @@ fn none() -> ApiError {
 }
 
 /// Who asks, for the audit log, with the nonce of a signed request.
-fn by(web: &Web, admin: &Admin) -> By {
+pub(super) fn by(web: &Web, admin: &Admin) -> By {
     let (actor, nonce) = (admin.name.clone(), admin.nonce.clone());
     By { netuid: web.config.netuid, actor, now: web.clock.now(), nonce }
 }

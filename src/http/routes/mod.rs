@@ -14,6 +14,7 @@ mod openai;
 mod ops;
 mod performance;
 mod pull;
+mod quarantine;
 mod reports;
 mod responses;
 mod roles;
@@ -88,6 +89,9 @@ pub(super) fn entries() -> Vec<Entry> {
         post "/api/v1/admin/keys/{id}/rotate" keys::rotate;
         get "/api/v1/admin/audit" audit::list;
         get "/api/v1/admin/roles" roles::list;
+        get "/api/v1/admin/quarantine" quarantine::list;
+        post "/api/v1/admin/quarantine/{hotkey}" quarantine::put;
+        delete "/api/v1/admin/quarantine/{hotkey}" quarantine::lift;
         // Clients
         post "/api/v1/transcription" submit::transcription;
         post "/api/v1/tts" submit::tts;

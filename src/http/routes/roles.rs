@@ -39,7 +39,7 @@ fn shown(roles: &Roles, hotkey: &Hotkey, role: Role, now: Millis) -> Value {
         "hotkey": hotkey,
         "role": role,
         "uid": roles.uid(hotkey),
-        "stake": roles.stake(hotkey).map(|stake| stake.tokens()),
+        "stake": roles.stake(hotkey, now).map(|stake| stake.tokens()),
         "configured": roles.configured(hotkey).is_some(),
         "may_speak": vouched.is_ok(),
         "reason": vouched.err().map(|why| why.to_string()),

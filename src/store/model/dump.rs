@@ -258,6 +258,19 @@ impl Tables {
         self.files.values().map(line).collect()
     }
 
+    fn quarantine_lines(&self) -> Vec<String> {
+        let lines = self.quarantine.values().map(|row| {
+            line!(
+                hotkey = row.hotkey.as_str(),
+                reason = row.reason,
+                until = row.until,
+                by = row.by,
+                created_at = row.created_at,
+            )
+        });
+        lines.collect()
+    }
+
     fn voice_lines(&self) -> Vec<String> {
         let line = |row: &crate::store::VoiceRow| {
             line!(
@@ -323,6 +336,7 @@ impl Tables {
             )
         });
         dump.table("api_key", keys.collect());
+        dump.table("quarantine", self.quarantine_lines());
         let replays = self.replays.iter().map(|((hotkey, nonce), seen_at)| {
             line!(hotkey = hotkey.as_str(), nonce = *nonce, seen_at = *seen_at)
         });

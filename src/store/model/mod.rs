@@ -15,6 +15,7 @@ mod history;
 mod keys;
 mod lease;
 mod ledger;
+mod quarantine;
 mod reads;
 mod records;
 mod submission;
@@ -76,6 +77,7 @@ struct Tables {
     files: BTreeMap<FileId, FileRow>,
     voices: BTreeMap<VoiceId, VoiceRow>,
     keys: BTreeMap<String, KeyRow>,
+    quarantine: BTreeMap<Hotkey, QuarantineRow>,
     replays: BTreeMap<(Hotkey, i64), Millis>,
     idempotency: BTreeMap<(String, String), Remembered>,
 }
@@ -237,6 +239,12 @@ impl Store for ModelStore {
     }
     async fn revoke_key(&self, mut command: RevokeKey) -> StoreResult<bool> {
         self.once(command.by.nonce.take(), |tables| tables.revoke_key(&command))
+    }
+    async fn put_quarantine(&self, mut command: PutQuarantine) -> StoreResult<bool> {
+        self.once(command.by.nonce.take(), |tables| tables.put_quarantine(&command))
+    }
+    async fn lift_quarantine(&self, mut command: LiftQuarantine) -> StoreResult<bool> {
+        self.once(command.by.nonce.take(), |tables| tables.lift_quarantine(&command))
     }
     async fn put_webhook(&self, mut command: PutWebhook) -> StoreResult<WebhookPut> {
         self.once(command.nonce.take(), |tables| tables.put_webhook(command))
@@ -407,6 +415,9 @@ impl Store for ModelStore {
     }
     async fn keys(&self) -> StoreResult<Vec<KeyRow>> {
         Ok(self.tables().keys.values().cloned().collect())
+    }
+    async fn quarantine(&self) -> StoreResult<Vec<QuarantineRow>> {
+        Ok(self.tables().quarantine.values().cloned().collect())
     }
     async fn registration(&self, id: RegistrationId) -> StoreResult<Option<RegistrationRow>> {
         Ok(self.tables().registrations.get(&id).map(|known| known.row.clone()))

@@ -24,6 +24,7 @@ mod open;
 mod outbox;
 #[cfg(test)]
 mod plans;
+mod quarantine;
 mod reads;
 mod records;
 mod register;
@@ -173,6 +174,12 @@ impl Store for SqlStore {
         self.commit(command).await
     }
     async fn revoke_key(&self, command: RevokeKey) -> StoreResult<bool> {
+        self.commit(command).await
+    }
+    async fn put_quarantine(&self, command: PutQuarantine) -> StoreResult<bool> {
+        self.commit(command).await
+    }
+    async fn lift_quarantine(&self, command: LiftQuarantine) -> StoreResult<bool> {
         self.commit(command).await
     }
     async fn put_webhook(&self, command: PutWebhook) -> StoreResult<WebhookPut> {
@@ -369,6 +376,9 @@ impl Store for SqlStore {
     async fn keys(&self) -> StoreResult<Vec<KeyRow>> {
         let keys = e::api_key::Entity::find().all(&self.readers).await?;
         keys.into_iter().map(row::key).collect()
+    }
+    async fn quarantine(&self) -> StoreResult<Vec<QuarantineRow>> {
+        quarantine::all(&self.readers).await
     }
     async fn registration(&self, id: RegistrationId) -> StoreResult<Option<RegistrationRow>> {
         let found = row::one(&self.readers, e::registration::Entity::find_by_id(id.0)).await?;

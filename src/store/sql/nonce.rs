@@ -35,6 +35,8 @@ pub(super) async fn take(tx: &DatabaseTransaction, batch: &mut Batch) -> StoreRe
             taken.$visit(&mut batch.key_changes, |c| c.by.nonce.as_ref());
             taken.$visit(&mut batch.key_rotations, |c| c.by.nonce.as_ref());
             taken.$visit(&mut batch.revocations, |c| c.by.nonce.as_ref());
+            taken.$visit(&mut batch.shut_out, |c| c.by.nonce.as_ref());
+            taken.$visit(&mut batch.let_in, |c| c.by.nonce.as_ref());
         };
     }
     all!(gather);

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::outbox::Known;
 use super::{
     audit, chain, end, enqueue, evaluate, files, forget_miners, history, keys, lease, ledger,
-    nonce, records, register, respond, submission, voices, webhook, weights, widen,
+    nonce, quarantine, records, register, respond, submission, voices, webhook, weights, widen,
 };
 use crate::domain::audit::Entry;
 use crate::domain::ids::{DeliveryId, MinerUid, TaskId, ValidatorId, WebhookId};
@@ -188,6 +188,8 @@ jobs! {
     key_changes: ChangeKey(ChangeKey) -> Option<KeyRow>, |_: &ChangeKey| Key::All;
     key_rotations: RotateKey(RotateKey) -> Option<KeyRow>, |_: &RotateKey| Key::All;
     revocations: RevokeKey(RevokeKey) -> bool, |_: &RevokeKey| Key::All;
+    shut_out: PutQuarantine(PutQuarantine) -> bool, |_: &PutQuarantine| Key::All;
+    let_in: LiftQuarantine(LiftQuarantine) -> bool, |_: &LiftQuarantine| Key::All;
     webhooks: PutWebhook(PutWebhook) -> WebhookPut, |_: &PutWebhook| Key::All;
     rotations: RotateWebhook(RotateWebhook) -> bool, |c: &RotateWebhook| Key::Holder(c.id.0);
     deletions: DeleteWebhook(DeleteWebhook) -> bool, |c: &DeleteWebhook| Key::Holder(c.0.0);
@@ -379,6 +381,8 @@ async fn apply(
     keys::change(tx, &mut batch.key_changes).await?;
     keys::rotate(tx, &mut batch.key_rotations).await?;
     keys::revoke(tx, &mut batch.revocations).await?;
+    quarantine::put(tx, &mut batch.shut_out).await?;
+    quarantine::lift(tx, &mut batch.let_in).await?;
     files::put(tx, &mut batch.files).await?;
     voices::put(tx, &mut batch.voices).await?;
     voices::delete(tx, &mut batch.voices_gone).await?;

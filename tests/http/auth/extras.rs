@@ -140,6 +140,8 @@ async fn told(bent: bool) -> (Vec<Value>, BTreeSet<String>) {
     let key = story.post(admin, "/api/v1/admin/keys", json!({ "name": "one" })).await;
     let rotate = format!("/api/v1/admin/keys/{}/rotate", text(&key["id"]));
     story.post(admin, &rotate, json!({})).await;
+    let shut_out = "/api/v1/admin/quarantine/somebody-else";
+    story.post(admin, shut_out, json!({ "reason": "of a test" })).await;
     // The work.
     let task = story.app.submit_tts(&[("redundancy", "1")]).await;
     let (_, lease) = story.app.holder(&[&m], &task).await;
@@ -188,6 +190,7 @@ async fn told(bent: bool) -> (Vec<Value>, BTreeSet<String>) {
         "leaderboard",
         "weights/submissions",
         "admin/roles",
+        "admin/quarantine",
         "usage",
     ] {
         story.see(&format!("/api/v1/{path}")).await;

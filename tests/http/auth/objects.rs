@@ -80,14 +80,15 @@ impl Things {
     }
 }
 
-/// Paths with a name in them that is of nobody's thing: a miner, a validator, a model, a key (for
-/// admins only).
-const OF_ALL: [&str; 6] = [
+/// Paths with a name in them that is of nobody's thing: a miner, a validator, a model, a key or
+/// a quarantine (for admins only).
+const OF_ALL: [&str; 7] = [
     "/api/v1/miners/{uid}",
     "/api/v1/validators/{hotkey}",
     "/api/v1/validator/{uid}",
     "/api/v1/weights/{uid}",
     "/api/v1/admin/keys/{id}",
+    "/api/v1/admin/quarantine/{hotkey}",
     "/v1/models/{id}",
 ];
 

@@ -97,6 +97,10 @@ async fn what_was_signed_once_has_an_effect_once_whichever_instance_gets_it() {
     twins.twice(&judge, Call::post("/api/v1/scores").json(&score)).await;
     let told = json!({ "block": 10, "state": "submitted", "uids": [0], "weights": [1] });
     twins.twice(&judge, Call::post("/api/v1/weights/submissions").json(&told)).await;
+    let shut_out = "/api/v1/admin/quarantine/somebody";
+    let reason = json!({ "reason": "of a test" });
+    twins.twice(&boss, Call::post(shut_out).json(&reason)).await;
+    twins.twice(&boss, Call::delete(shut_out)).await;
     twins.twice(&boss, Call::post("/api/v1/admin/drain").json(&json!({ "draining": true }))).await;
     let queue = app.send(Who::Nobody, Call::get("/api/v1/health")).await.ok();
     assert_eq!(queue["status"], "healthy");

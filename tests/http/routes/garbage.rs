@@ -110,7 +110,7 @@ fn takers(open: &str, lease: &str, done: &str, webhook: &str, key: &str, now: i6
             pattern if pattern.contains("/keys/") => key,
             _ => open,
         };
-        let path = pattern.replace("{id}", id);
+        let path = pattern.replace("{id}", id).replace("{hotkey}", "somebody");
         all.push(Taker { by, pattern, path, good, needs, fields, file });
     };
     let sound = |name| Some(Part::file(name, "a.wav", "audio/wav", audio().leak()));
@@ -150,6 +150,9 @@ fn takers(open: &str, lease: &str, done: &str, webhook: &str, key: &str, now: i6
     );
     let fields = &[("overlap_hours", Integer)];
     take(By::Admin, "/api/v1/admin/keys/{id}/rotate", json!({}), &[], fields, None);
+    let path = "/api/v1/admin/quarantine/{hotkey}";
+    let fields = &[("reason", Text), ("days", Integer)];
+    take(By::Admin, path, json!({ "reason": "of a test" }), &["reason"], fields, None);
     take(
         By::Validator,
         "/api/v1/validators/miner-status",

@@ -18,6 +18,7 @@ mod report;
 mod restart;
 mod rounds;
 mod sealed;
+mod shut_out;
 mod silence;
 mod stream;
 pub(crate) mod task;

@@ -83,6 +83,8 @@ delegate! {
     change_key(command: ChangeKey) -> Option<KeyRow>;
     rotate_key(command: RotateKey) -> Option<KeyRow>;
     revoke_key(command: RevokeKey) -> bool;
+    put_quarantine(command: PutQuarantine) -> bool;
+    lift_quarantine(command: LiftQuarantine) -> bool;
     put_webhook(command: PutWebhook) -> WebhookPut;
     rotate_webhook(command: RotateWebhook) -> bool;
     delete_webhook(id: WebhookId) -> bool;
@@ -125,6 +127,7 @@ delegate! {
     file(id: FileId) -> Option<FileRow>;
     file_is_assigned(file: FileId, holder: Holder) -> bool;
     keys() -> Vec<KeyRow>;
+    quarantine() -> Vec<QuarantineRow>;
     registration(id: RegistrationId) -> Option<RegistrationRow>;
     registered(uids: Vec<MinerUid>) -> Vec<RegistrationRow>;
     rounds(up_to: i64, limit: u64) -> Vec<RoundRow>;

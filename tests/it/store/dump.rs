@@ -35,6 +35,7 @@ pub(super) async fn of(store: &SqlStore) -> Dump {
     table::<e::file::Entity>(&mut dump, db).await;
     table::<e::voice::Entity>(&mut dump, db).await;
     table::<e::api_key::Entity>(&mut dump, db).await;
+    table::<e::quarantine::Entity>(&mut dump, db).await;
     table::<e::webhook::Entity>(&mut dump, db).await;
     table::<e::delivery::Entity>(&mut dump, db).await;
     table::<e::callback_secret::Entity>(&mut dump, db).await;

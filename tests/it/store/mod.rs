@@ -21,6 +21,7 @@ mod left;
 mod lifecycle;
 mod make;
 mod pages;
+mod quarantine;
 mod random;
 mod records;
 mod register;

@@ -1,15 +1,17 @@
 //! Few keys, of few secrets, many of which were taken back or are there already.
 
+use pithead::domain::ids::Hotkey;
 use pithead::store::*;
 
 use super::super::make::at;
 use super::{Command, World};
 
-/// All keys, as text.
+/// All keys, and who is shut out, as text.
 pub(super) async fn reads(store: &dyn Store) -> String {
     let mut keys = store.keys().await.unwrap();
     keys.sort_by(|a, b| a.id.cmp(&b.id));
-    format!("{keys:?}")
+    let quarantine = store.quarantine().await.unwrap();
+    format!("{keys:?} {quarantine:?}")
 }
 
 impl World {
@@ -22,7 +24,22 @@ impl World {
         self.dice.one_in(2).then(|| u32::from(self.dice.small(3)))
     }
 
+    /// Few hotkeys and little room, so that they meet, are over, and find no place.
+    fn quarantine(&mut self) -> Command {
+        let hotkey = Hotkey::parse(&format!("hk{}", self.dice.small(4))).unwrap();
+        let by = self.by();
+        if self.dice.one_in(3) {
+            return Command::LiftQuarantine(LiftQuarantine { hotkey, by });
+        }
+        let until = self.dice.one_in(2).then(|| by.now.plus(20_000));
+        let reason = format!("reason{}", self.dice.small(2));
+        Command::PutQuarantine(PutQuarantine { hotkey, reason, until, most: 3, by })
+    }
+
     pub(super) fn keys(&mut self) -> Command {
+        if self.dice.one_in(3) {
+            return self.quarantine();
+        }
         let id = self.dice.small(9).to_string();
         let hash = [u8::try_from(self.dice.small(3)).unwrap(); 32];
         let by = self.by();

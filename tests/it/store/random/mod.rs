@@ -104,6 +104,8 @@ commands!(
     change_key(ChangeKey),
     rotate_key(RotateKey),
     revoke_key(RevokeKey),
+    put_quarantine(PutQuarantine),
+    lift_quarantine(LiftQuarantine),
     put_webhook(PutWebhook),
     spend(Nonce),
     rotate_webhook(RotateWebhook),
