@@ -169,6 +169,9 @@ pub const TASKS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(6_000).unwrap();
 /// The part of all requests in flight, and of all parked polls, that one caller may have: one in so
 /// many.
 pub const CALLER_SHARE: usize = 4;
+/// The part of the places for requests that prove nothing, half of all, that one address may have:
+/// one in so many. Whoever is honest is there for a millisecond.
+pub const ADDRESS_SHARE: usize = 8;
 /// A caller may have as many as this however small the gate: an SDK opens a dozen connections.
 pub const CALLER_PLACES_MIN: usize = 16;
 /// Bytes of one response.

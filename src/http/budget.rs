@@ -126,6 +126,11 @@ impl Told {
         Ok(())
     }
 
+    /// Whether anybody was: somebody whom the server knows.
+    pub(super) fn is_charged(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+
     fn name(&self) -> Option<String> {
         self.0.borrow().as_ref().map(|(name, _)| name.clone())
     }

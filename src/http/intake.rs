@@ -16,17 +16,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::address::IpKey;
 use super::auth::{Caller, keys};
+use super::budget::Told;
 use super::error::{ApiError, ApiResult, Code};
 use super::strangers::Standing;
 use super::{Web, pace};
 use crate::actors::Overload;
-use crate::domain::limits::{CALLER_PLACES_MIN, CALLER_SHARE};
+use crate::domain::limits::{ADDRESS_SHARE, CALLER_PLACES_MIN, CALLER_SHARE};
 use crate::domain::units::Millis;
 
 /// See the module's docs.
 #[derive(Debug, Clone)]
 pub struct Gate {
     in_flight: Places,
+    /// Of those, for requests that have not proven anything yet: the others keep the rest.
+    unproven: Places,
     parked: Places,
     overload: Overload,
 }
@@ -36,6 +39,8 @@ pub struct Gate {
 struct Places {
     all: Arc<Semaphore>,
     most: usize,
+    /// One caller has one in so many.
+    share: usize,
     /// Places that each caller has now; only of those that have any.
     taken: Arc<Mutex<HashMap<String, usize>>>,
 }
@@ -49,7 +54,14 @@ struct Share {
 
 /// What one request holds, in its extensions.
 #[derive(Clone, Default)]
-struct Held(Rc<RefCell<(Option<OwnedSemaphorePermit>, Option<Share>)>>);
+struct Held(Rc<RefCell<Holds>>);
+
+#[derive(Default)]
+struct Holds {
+    permit: Option<OwnedSemaphorePermit>,
+    unproven: Option<OwnedSemaphorePermit>,
+    share: Option<Share>,
+}
 
 /// The place of a request that waits.
 #[derive(Debug)]
@@ -59,9 +71,9 @@ pub struct Parked {
 }
 
 impl Places {
-    fn new(most: usize) -> Self {
+    fn new(most: usize, share: usize) -> Self {
         let most = most.min(Semaphore::MAX_PERMITS);
-        Self { all: Arc::new(Semaphore::new(most)), most, taken: Arc::default() }
+        Self { all: Arc::new(Semaphore::new(most)), most, share, taken: Arc::default() }
     }
 
     fn taken(&self) -> MutexGuard<'_, HashMap<String, usize>> {
@@ -71,7 +83,7 @@ impl Places {
 
     /// A place for this caller, beside those that it has.
     fn share(&self, caller: &str, own: usize, what: &str) -> ApiResult<Share> {
-        let most = (self.most / CALLER_SHARE).max(CALLER_PLACES_MIN).min(own);
+        let most = (self.most / self.share).max(CALLER_PLACES_MIN).min(own);
         let mut taken = self.taken();
         match taken.get_mut(caller) {
             Some(count) if *count >= most => {
@@ -101,7 +113,13 @@ impl Gate {
     /// A gate of so many permits, that notes what it refuses.
     #[must_use]
     pub fn new(in_flight: usize, parked: usize, overload: Overload) -> Self {
-        Self { in_flight: Places::new(in_flight), parked: Places::new(parked), overload }
+        let of_all = |most| Places::new(most, CALLER_SHARE);
+        Self {
+            in_flight: of_all(in_flight),
+            unproven: Places::new((in_flight / 2).max(CALLER_PLACES_MIN), ADDRESS_SHARE),
+            parked: of_all(parked),
+            overload,
+        }
     }
 
     /// Requests that wait now.
@@ -151,7 +169,7 @@ pub(super) async fn take_permit(
         return Err(ApiError::full("too many requests are in flight").into());
     };
     let held = Held::default();
-    held.0.borrow_mut().0 = Some(permit);
+    held.0.borrow_mut().permit = Some(permit);
     request.extensions_mut().insert(held.clone());
     let answer = next.call(request).await;
     drop(held);
@@ -165,8 +183,14 @@ pub(super) async fn take_permit(
 pub(super) fn take_address(web: &Web, request: &ServiceRequest, from: IpKey) -> ApiResult<()> {
     if let Some(Held(held)) = request.extensions().get::<Held>() {
         let what = "requests in flight from your address that are not proven yet";
-        let share = web.gate.in_flight.share(&format!("address {from}"), usize::MAX, what)?;
-        held.borrow_mut().1 = Some(share);
+        let share = web.gate.unproven.share(&format!("address {from}"), usize::MAX, what)?;
+        let Ok(permit) = web.gate.unproven.all.clone().try_acquire_owned() else {
+            metrics::counter!(crate::telemetry::HTTP_REFUSED_FULL).increment(1);
+            web.gate.overload.note(web.clock.now());
+            return Err(ApiError::full("too many requests are in flight that prove nothing"));
+        };
+        let mut held = held.borrow_mut();
+        (held.share, held.unproven) = (Some(share), Some(permit));
     }
     Ok(())
 }
@@ -186,16 +210,23 @@ fn take_callers(web: &Web, request: &ServiceRequest) -> ApiResult<()> {
     let extensions = request.extensions();
     let name = match extensions.get::<Caller>() {
         Some(Caller::Developer) => None,
-        Some(caller @ (Caller::Key(_) | Caller::Signer { .. })) => caller.name(),
+        // Somebody who is known, or whom a developer named; anybody can make a hotkey and sign.
+        Some(caller @ Caller::Signer { nonce, .. })
+            if nonce.is_none() || Told::of(request).is_charged() =>
+        {
+            caller.name()
+        }
+        Some(caller @ Caller::Key(_)) => caller.name(),
         // Who proved nothing stays in the address's place.
-        Some(Caller::Nobody | Caller::Unproven(_)) | None => return Ok(()),
+        Some(Caller::Nobody | Caller::Unproven(_) | Caller::Signer { .. }) | None => return Ok(()),
     };
-    Standing::of(&extensions).prove();
+    Standing::of(&extensions).prove(web);
     if let Some(Held(held)) = extensions.get::<Held>() {
-        held.borrow_mut().1 = None;
+        let mut held = held.borrow_mut();
+        (held.share, held.unproven) = (None, None);
         let own = extensions.get::<Caller>().map_or(usize::MAX, keys::places);
         let share = name.map(|name| web.gate.in_flight.share(&name, own, "requests in flight"));
-        held.borrow_mut().1 = share.transpose()?;
+        held.share = share.transpose()?;
     }
     Ok(())
 }

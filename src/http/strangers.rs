@@ -1,5 +1,5 @@
-//! Requests that prove nothing, counted by address: one without credentials, with wrong ones, or one
-//! that broke off before its signature was checked takes a token of its address. Without one, requests
+//! Requests that prove nothing, counted by address: each takes a token of its address when it comes,
+//! and gets it back once it has proven to be somebody's who is known here. Without one, requests
 //! that would need a signature check are refused before anything is read, and so are those without
 //! credentials. A request with an API key goes on, since looking that up costs next to nothing: who
 //! shares an address with an attacker is not shut out; a wrong one gets the same refusal.
@@ -44,15 +44,16 @@ struct Known {
     swept_at: u64,
 }
 
-/// Time that a bucket with tokens of this worth needs until it has one.
-const fn until_room(full_at: u64, token: u64, now: u64) -> u64 {
-    full_at.saturating_add(token).saturating_sub(now).saturating_sub(MINUTE)
-}
-
-/// The same bucket with a token less. Requests that were let in together may take the last one twice:
-/// that is forgiven.
-fn without_one(full_at: u64, token: u64, now: u64) -> u64 {
-    full_at.max(now).saturating_add(token).min(now.saturating_add(MINUTE))
+/// The same bucket with a token of this worth less.
+///
+/// # Errors
+/// The time until it has one.
+fn without_one(full_at: u64, token: u64, now: u64) -> Result<u64, u64> {
+    let full_at = full_at.max(now).saturating_add(token);
+    match full_at.saturating_sub(now).saturating_sub(MINUTE) {
+        0 => Ok(full_at),
+        wait => Err(wait),
+    }
 }
 
 impl Known {
@@ -81,33 +82,36 @@ impl Strangers {
         u64::try_from(self.clock.uptime().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Whether an address has a token.
+    /// Takes a token of an address.
     ///
     /// # Errors
-    /// The seconds until it has.
-    fn look(&self, of: IpKey) -> Result<(), u64> {
+    /// The seconds until it has one; nothing is taken then.
+    fn take(&self, of: IpKey) -> Result<(), u64> {
         let (now, token) = (self.now(), self.token());
         // A poisoned lock cannot have left half a step behind.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = match known.full_at.get(&of).copied() {
-            Some(full_at) => until_room(full_at, token, now),
-            None if known.room(now) => 0,
-            None => until_room(known.newcomers, token / u64::from(NEWCOMERS_SHARE), now),
-        };
-        if wait == 0 { Ok(()) } else { Err(wait.div_ceil(SECOND)) }
-    }
-
-    /// Takes one.
-    fn charge(&self, of: IpKey) {
-        let (now, token) = (self.now(), self.token());
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let secs = |wait: u64| wait.div_ceil(SECOND);
         if let Some(full_at) = known.full_at.get_mut(&of) {
-            *full_at = without_one(*full_at, token, now);
+            *full_at = without_one(*full_at, token, now).map_err(secs)?;
         } else if known.room(now) {
-            known.full_at.insert(of, without_one(now, token, now));
+            known.full_at.insert(of, now.saturating_add(token));
         } else {
             let token = token / u64::from(NEWCOMERS_SHARE);
-            known.newcomers = without_one(known.newcomers, token, now);
+            known.newcomers = without_one(known.newcomers, token, now).map_err(secs)?;
+        }
+        Ok(())
+    }
+
+    /// Gives it back.
+    fn give_back(&self, of: IpKey) {
+        let token = self.token();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.full_at.get_mut(&of) {
+            Some(full_at) => *full_at = full_at.saturating_sub(token),
+            None => {
+                let token = token / u64::from(NEWCOMERS_SHARE);
+                known.newcomers = known.newcomers.saturating_sub(token);
+            }
         }
     }
 
@@ -120,7 +124,14 @@ impl Strangers {
 
 /// Whether a request has proven who sent it, as far as it is known by now.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Standing(Rc<Cell<bool>>);
+pub(super) struct Standing(Rc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    proven: Cell<bool>,
+    /// Whose token it took.
+    taken: Cell<Option<IpKey>>,
+}
 
 impl Standing {
     /// Of the request with these extensions.
@@ -128,9 +139,23 @@ impl Standing {
         extensions.get::<Self>().cloned().unwrap_or_default()
     }
 
-    /// It has.
-    pub(super) fn prove(&self) {
-        self.0.set(true);
+    /// It has: at once, so that whoever then waits for long holds no token.
+    pub(super) fn prove(&self, web: &Web) {
+        self.0.proven.set(true);
+        self.give_back(web);
+    }
+
+    fn give_back(&self, web: &Web) {
+        if let Some(of) = self.0.taken.take() {
+            web.strangers.give_back(of);
+        }
+    }
+
+    /// Takes a token of this address.
+    fn take(&self, web: &Web, of: IpKey) -> Result<(), u64> {
+        web.strangers.take(of)?;
+        self.0.taken.set(Some(of));
+        Ok(())
     }
 }
 
@@ -166,19 +191,22 @@ pub(super) async fn watch(
     request.extensions_mut().insert(standing.clone());
     let headers = request.headers();
     let cheap = !is_signed(headers) && (has_key(headers) || web.config.auth.dev);
-    let late = web.strangers.look(from).err();
+    let late = standing.take(&web, from).err();
     match late {
         Some(secs) if !cheap => return Err(web.strangers.refusal(secs).into()),
         _ if cheap => {}
         _ => intake::take_address(&web, &request, from)?,
     }
     let answer = next.call(request).await;
-    // Who is over its budget, or says that it is somebody who is, was refused before anything was
-    // checked: it cost nothing, and whoever shares its address is not to pay for it.
-    if standing.0.get() || (late.is_none() && is_over_budget(&answer)) {
+    if standing.0.proven.get() {
         return answer;
     }
-    web.strangers.charge(from);
+    // Who is over its budget, or says that it is somebody who is, was refused before anything was
+    // checked: it cost nothing, and whoever shares its address is not to pay for it.
+    if late.is_none() && is_over_budget(&answer) {
+        standing.give_back(&web);
+        return answer;
+    }
     match late {
         Some(secs) => Err(web.strangers.refusal(secs).into()),
         None => answer,
@@ -201,7 +229,7 @@ mod tests {
     }
 
     fn taken(strangers: &Strangers, of: u32, tries: usize) -> usize {
-        let one = |_: &usize| strangers.look(from(of)).map(|()| strangers.charge(from(of))).is_ok();
+        let one = |_: &usize| strangers.take(from(of)).is_ok();
         (0..tries).filter(one).count()
     }
 
@@ -209,17 +237,16 @@ mod tests {
     fn an_address_has_so_many_a_minute() {
         let (strangers, clock) = strangers(60);
         assert_eq!(taken(&strangers, 1, 100), 60);
-        assert_eq!(strangers.look(from(1)), Err(1));
+        assert_eq!(strangers.take(from(1)), Err(1));
         assert_eq!(taken(&strangers, 2, 100), 60, "each has its own");
+        strangers.give_back(from(2));
+        assert_eq!(taken(&strangers, 2, 100), 1, "what is given back is there again");
         clock.advance(2_500);
         assert_eq!(taken(&strangers, 1, 100), 2);
         clock.advance(600_000);
         assert_eq!(taken(&strangers, 1, 100), 60, "what was not used does not add up");
-        for _ in 0..1_000 {
-            strangers.charge(from(1));
-        }
         clock.advance(1_100);
-        assert_eq!(taken(&strangers, 1, 100), 1, "nobody owes more than a minute");
+        assert_eq!(taken(&strangers, 1, 100), 1, "what was refused cost nothing");
     }
 
     #[test]
@@ -227,17 +254,16 @@ mod tests {
         let (strangers, clock) = strangers(2);
         let most = u32::try_from(ADDRESSES_MAX).unwrap();
         for number in 0..most + 10 {
-            strangers.charge(from(number));
+            strangers.take(from(number)).ok();
         }
         let count = || strangers.known.lock().unwrap().full_at.len();
         assert_eq!(count(), ADDRESSES_MAX);
         let share = usize::try_from(2 * NEWCOMERS_SHARE).unwrap();
         assert_eq!(taken(&strangers, most + 11, 10 * share), share - 10, "one bucket for the rest");
-        assert!(strangers.look(from(most + 12)).is_err());
+        assert!(strangers.take(from(most + 12)).is_err());
         assert_eq!(taken(&strangers, 7, 5), 1, "who was known has its own");
         clock.advance(61_000);
-        assert!(strangers.look(from(most + 12)).is_ok());
-        strangers.charge(from(most + 12));
+        assert!(strangers.take(from(most + 12)).is_ok());
         assert_eq!(count(), 1, "full buckets are forgotten");
     }
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use pithead::identity::Keypair;
 use serde_json::json;
 
 use crate::support::raw::{Raw, status_of};
@@ -140,8 +141,70 @@ async fn in_development_unsigned_requests_take_no_token() {
     app.finish().await;
 }
 
+#[tokio::test]
+async fn a_hotkey_that_anybody_made_proves_nothing() {
+    let app = strict(&[]).await;
+    let mut codes = Vec::new();
+    for n in 0..4 {
+        let stranger = Keypair::from_label(&format!("made up {n}"));
+        let public = app.send(Who::Signed(&stranger), Call::get(PUBLIC)).await;
+        let known = app.send(Who::Signed(&stranger), Call::get("/api/v1/miners")).await;
+        codes.push((public.status, known.status));
+    }
+    assert_eq!(codes, [(200, 403), (200, 403), (200, 403), (429, 429)]);
+    app.as_client(Call::get("/api/v1/tasks")).await.ok();
+    app.advance(60_000);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn requests_on_their_way_hold_their_tokens_already() {
+    let app = strict(&[]).await;
+    let target = "/api/v1/miner/response";
+    let mut held = Vec::new();
+    for _ in 0..6 {
+        held.push(half_signed(&app, target, "application/json").await);
+    }
+    wait_for("six are on their way", SOON, async || {
+        (app.send(Who::Nobody, Call::get(PUBLIC)).await.status == 429).then_some(())
+    })
+    .await;
+    drop(held);
+    app.advance(60_000);
+    app.send(Who::Nobody, Call::get(PUBLIC)).await.ok();
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn many_addresses_that_prove_nothing_leave_half_of_the_gate_to_the_others() {
+    let app = TestApp::with(|config| config.limits.in_flight = 64).await;
+    let (proof, sent) = half_proof(&app, "/api/v1/miner/response", "application/json");
+    let mut held = Vec::new();
+    for address in 2..6 {
+        for _ in 0..16 {
+            let from = std::net::Ipv4Addr::new(127, 0, 0, address);
+            held.push(Raw::send_from(from, app.address(), &sent).await);
+        }
+    }
+    wait_for("their half is full", SOON, async || {
+        (app.send(validator(1).who(), call()).await.status == 503).then_some(())
+    })
+    .await;
+    // Half of the gate is left, of which a key has a quarter at least.
+    let tasks = (0..16).map(|_| app.as_client(Call::get("/api/v1/tasks")));
+    let tasks = join_all(tasks).await;
+    assert!(tasks.iter().all(|answer| answer.status == 200), "{proof:?}");
+    drop(held);
+    wait_for("it is free again", SOON, async || {
+        (app.send(validator(1).who(), call()).await.status == 200).then_some(())
+    })
+    .await;
+    assert!(app.forgive() > 0);
+    app.finish().await;
+}
+
 /// The head of a signed request whose body comes in, and half of that.
-async fn half_signed(app: &TestApp, target: &str, content_type: &str) -> Raw {
+fn half_proof(app: &TestApp, target: &str, content_type: &str) -> (Vec<(String, String)>, String) {
     let call = Call::post(target).body(content_type, "x".repeat(1_000));
     let proof = app.proof(validator(0).who(), &call);
     let lines: String = proof.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
@@ -149,7 +212,11 @@ async fn half_signed(app: &TestApp, target: &str, content_type: &str) -> Raw {
         "POST {target} HTTP/1.1\r\nHost: x\r\n{lines}Content-Type: {content_type}\r\n\
          Content-Length: 1000\r\n\r\nxxx"
     );
-    Raw::send(app.address(), head).await
+    (proof, head)
+}
+
+async fn half_signed(app: &TestApp, target: &str, content_type: &str) -> Raw {
+    Raw::send(app.address(), half_proof(app, target, content_type).1).await
 }
 
 #[tokio::test]
@@ -159,14 +226,14 @@ async fn what_claims_a_signature_holds_a_place_of_its_address_until_it_is_proven
     for (target, content_type) in
         [("/api/v1/miner/response", "application/json"), ("/api/v1/transcription", upload)]
     {
-        let held: Vec<_> = join_all((0..18).map(|_| half_signed(&app, target, content_type))).await;
+        let held: Vec<_> = join_all((0..16).map(|_| half_signed(&app, target, content_type))).await;
         let answer = wait_for("the share is taken", SOON, async || {
             let answer = app.send(validator(1).who(), call()).await;
             (answer.status == 429).then_some(answer)
         })
         .await;
         let problem = answer.problem(429, "rate_limited");
-        assert!(problem["detail"].as_str().unwrap().contains("18 requests"), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains("16 requests"), "{problem}");
         assert_eq!(app.as_client(Call::get("/api/v1/tasks")).await.status, 200);
         drop(held);
         wait_for("the share is free again", SOON, async || {

@@ -151,8 +151,11 @@ impl UploadCaller {
                 let hash: [u8; 32] = unproven.hasher.borrow().clone().finalize().into();
                 let caller =
                     prove(web, &unproven.claim, &unproven.method, &unproven.target, &hash)?;
-                unproven.standing.prove();
                 unproven.told.charge(web, &caller)?;
+                // A key that anybody may have made proves nothing.
+                if unproven.told.is_charged() {
+                    unproven.standing.prove(web);
+                }
                 Ok(caller)
             }
             other => Ok(other),

@@ -19,6 +19,19 @@ impl Raw {
         Self(stream)
     }
 
+    /// The same, from another address of this machine.
+    pub(crate) async fn send_from(
+        from: std::net::Ipv4Addr,
+        address: SocketAddr,
+        bytes: impl AsRef<[u8]>,
+    ) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from((from, 0))).unwrap();
+        let mut stream = socket.connect(address).await.unwrap();
+        stream.write_all(bytes.as_ref()).await.unwrap();
+        Self(stream)
+    }
+
     pub(crate) async fn more(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).await.unwrap();
     }
