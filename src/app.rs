@@ -356,7 +356,8 @@ impl Built {
         let server = HttpServer::new(move || application(shared.clone()))
             .workers(workers)
             .backlog(BACKLOG)
-            .max_connections(limits.in_flight + limits.parked)
+            // The library counts them for each worker.
+            .max_connections((limits.in_flight + limits.parked).div_ceil(workers))
             .client_request_timeout(secs(limits.headers_secs))
             .keep_alive(secs(limits.keep_alive_secs))
             .on_connect(move |connection, data| all.welcome(connection, data))

@@ -53,7 +53,7 @@ impl Serve {
 /// Descriptors beside the connections: database, files, listener.
 const OTHER_DESCRIPTORS: u64 = 256;
 
-/// A connection takes two descriptors: its socket, and the handle by which a hung-up poll is seen.
+/// A connection takes a descriptor, and what it asks for may take another: a file, a spool.
 fn raise_descriptors(config: &Config) {
     let connections = config.limits.in_flight + config.limits.parked;
     let wanted = 2 * connections as u64 + OTHER_DESCRIPTORS;

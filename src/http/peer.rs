@@ -195,13 +195,24 @@ struct Busy {
     line: Arc<Line>,
     /// Bytes of the answer that were handed over last.
     bytes: u64,
+    /// All of them, and how long was waited until those before the last were taken.
+    given: u64,
+    waited: Duration,
+    since: Option<Instant>,
 }
 
 impl Busy {
     fn on(request: &ServiceRequest) -> Option<Self> {
         let peer = request.conn_data::<Peer>()?;
         peer.line.until.store(NEVER, Ordering::Relaxed);
-        Some(Self { peers: peer.peers.clone(), line: peer.line.clone(), bytes: 0 })
+        Some(Self {
+            peers: peer.peers.clone(),
+            line: peer.line.clone(),
+            bytes: 0,
+            given: 0,
+            waited: Duration::ZERO,
+            since: None,
+        })
     }
 
     /// Nothing further is taken, and the connection goes once the answer could be read.
@@ -212,8 +223,16 @@ impl Busy {
     /// So many bytes were handed over, and the next are asked for once they are taken.
     fn gave(&mut self, bytes: usize) {
         self.bytes = bytes as u64;
-        let until = self.peers.after(self.peers.pace.time(self.bytes));
-        self.line.until.store(until, Ordering::Relaxed);
+        self.given += self.bytes;
+        // What went well before is no excuse for ever, and neither is each chunk a new beginning.
+        let time = self.peers.pace.time(self.given).saturating_sub(self.waited);
+        self.line.until.store(self.peers.after(time), Ordering::Relaxed);
+        self.since = Some(Instant::now());
+    }
+
+    /// The next bytes are asked for: those before were taken.
+    fn asked(&mut self) {
+        self.waited += self.since.take().map_or(Duration::ZERO, |since| since.elapsed());
     }
 }
 
@@ -244,6 +263,7 @@ impl MessageBody for Answer {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        self.busy.iter_mut().for_each(Busy::asked);
         let next = Pin::new(&mut self.body).poll_next(cx);
         if let Some(busy) = self.busy.as_mut() {
             match &next {

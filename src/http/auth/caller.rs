@@ -268,8 +268,22 @@ fn let_in(web: &Web, hotkey: &Hotkey) -> ApiResult<()> {
 /// The same for keys that stand for hotkeys; one of an operator is his own.
 fn bearer_let_in(web: &Web, key: &KeyCaller) -> ApiResult<()> {
     match key.hotkey() {
+        // Nothing but its hotkey: it may what that may.
+        Some(hotkey) if !key.scopes.iter().any(|s| matches!(s, Scope::Admin | Scope::Client)) => {
+            vouched(web, hotkey)
+        }
         Some(hotkey) if !key.scopes.contains(&Scope::Admin) => let_in(web, hotkey),
         Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether anybody vouches for a hotkey now, as whatever.
+fn vouched(web: &Web, hotkey: &Hotkey) -> ApiResult<()> {
+    let reported = web.config.auth.dev || web.directory.by_hotkey(hotkey).is_some();
+    let vouched = web.roles.borrow().anybody(hotkey, reported, web.clock.now());
+    match vouched {
+        Err(Denied::Unknown) if web.config.auth.dev => Ok(()),
+        outcome => outcome.map_err(|why| denied(web, hotkey, why)),
     }
 }
 
@@ -329,15 +343,7 @@ impl AnyCaller {
             Caller::Unproven(_) => Err(no_upload()),
             Caller::Developer => Ok(Self(caller.clone())),
             Caller::Key(key) => bearer_let_in(web, key).map(|()| Self(caller.clone())),
-            Caller::Signer { hotkey, .. } => {
-                let reported = web.config.auth.dev || web.directory.by_hotkey(hotkey).is_some();
-                let vouched = web.roles.borrow().anybody(hotkey, reported, web.clock.now());
-                match vouched {
-                    Err(Denied::Unknown) if web.config.auth.dev => Ok(Self(caller.clone())),
-                    Err(why) => Err(denied(web, hotkey, why)),
-                    Ok(()) => Ok(Self(caller.clone())),
-                }
-            }
+            Caller::Signer { hotkey, .. } => vouched(web, hotkey).map(|()| Self(caller.clone())),
         }
     }
 }

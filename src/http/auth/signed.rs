@@ -101,20 +101,6 @@ pub struct Unproven {
 pub struct UploadCaller(Caller);
 
 impl UploadCaller {
-    /// Who it says it is, good enough to say no early.
-    ///
-    /// # Errors
-    /// 401 without any credentials.
-    pub fn claimed(&self) -> ApiResult<Option<&Hotkey>> {
-        match &self.0 {
-            Caller::Unproven(unproven) => Ok(Some(unproven.claim.hotkey())),
-            Caller::Signer { hotkey, .. } => Ok(Some(hotkey)),
-            Caller::Key(key) => Ok(key.hotkey()),
-            Caller::Developer => Ok(None),
-            Caller::Nobody => Err(super::caller::who()),
-        }
-    }
-
     /// Proves the signature over the body that was read, and that the signer is a miner.
     ///
     /// # Errors
@@ -136,13 +122,24 @@ impl UploadCaller {
     /// # Errors
     /// 401 or 403.
     pub fn may_be_client(&self, web: &Web) -> ApiResult<()> {
-        let claimed = match &self.0 {
+        ClientCaller::of(web, &self.as_claimed()).map(drop)
+    }
+
+    /// Says no early to who cannot be a miner, whatever follows.
+    ///
+    /// # Errors
+    /// 401, 403, or 503 while the chain's word is too old.
+    pub fn may_be_miner(&self, web: &Web) -> ApiResult<()> {
+        MinerCaller::of(web, &self.as_claimed()).map(drop)
+    }
+
+    fn as_claimed(&self) -> Caller {
+        match &self.0 {
             Caller::Unproven(unproven) => {
                 Caller::Signer { hotkey: unproven.claim.hotkey().clone(), nonce: None }
             }
             other => other.clone(),
-        };
-        ClientCaller::of(web, &claimed).map(drop)
+        }
     }
 
     fn prove(self, web: &Web) -> ApiResult<Caller> {

@@ -9,7 +9,7 @@ use crate::actors::miner::Find;
 use crate::domain::ids::{FileId, TaskId};
 use crate::domain::kind::Input;
 use crate::http::auth::{AnyCaller, ClientCaller, MinerCaller, UploadCaller, ValidatorCaller};
-use crate::http::error::{ApiError, ApiResult, Code};
+use crate::http::error::{ApiError, ApiResult};
 use crate::http::fields::Fields;
 use crate::http::upload::{FilePart, Keep, receive};
 use crate::http::{Web, download, view};
@@ -98,13 +98,7 @@ async fn received(
     payload: Payload,
     file_fields: &[&str],
 ) -> ApiResult<(Fields, Option<FilePart>)> {
-    let claimed = caller.claimed()?;
-    if claimed.is_none_or(|hotkey| web.directory.by_hotkey(hotkey).is_none()) {
-        return Err(ApiError::new(
-            Code::NotRegistered,
-            "no validator has reported a miner with your hotkey lately",
-        ));
-    }
+    caller.may_be_miner(web)?;
     receive(web, request, payload, file_fields, web.kinds.file_bytes_max()).await
 }
 
