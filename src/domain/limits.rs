@@ -224,6 +224,9 @@ pub const BYTES_PER_SEC_MIN: NonZeroU32 = NonZeroU32::new(64 * 1024).unwrap();
 pub const SLOW_GRACE_SECS: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// Seconds that nothing at all may come or be taken, however fast it was before.
 pub const SILENCE_SECS_MAX: u64 = 30;
+/// Bytes of an answer that the system holds for one reader, else some megabytes: enough for a megabyte
+/// a second over a fifth of a second, and a thousand slow readers hold no gigabytes.
+pub const SEND_BUFFER_BYTES: usize = 256 * 1024;
 /// Seconds that the headers of a request may take.
 pub const HEADERS_SECS: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// Seconds that a connection may rest between two requests: longer than proxies keep theirs (60), so

@@ -22,13 +22,14 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::Bytes;
 use actix_web::{Error, HttpRequest};
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
+use nix::sys::socket::sockopt::SndBuf;
+use nix::sys::socket::{MsgFlags, Shutdown, recv, setsockopt, shutdown};
 
 use super::address::{IpKey, Trusted};
 use super::error::{ApiError, Code};
 use super::pace::Pace;
 use crate::config::LimitsConfig;
-use crate::domain::limits::{LINGER_SECS, SILENCE_SECS_MAX};
+use crate::domain::limits::{LINGER_SECS, SEND_BUFFER_BYTES, SILENCE_SECS_MAX};
 
 /// No time is set.
 const NEVER: u64 = u64::MAX;
@@ -119,6 +120,7 @@ impl Peers {
         let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
         let socket = stream.as_raw_fd();
         give_up_on_silence(stream);
+        hold_little(stream);
         let of = stream.peer_addr().ok().map(|peer| peer.ip());
         let of = of.filter(|ip| !self.trusted.has(*ip)).map(IpKey::from);
         // A little longer than the library gives the first headers, which answers before it closes.
@@ -166,11 +168,18 @@ fn close(socket: RawFd) {
     }
 }
 
+/// The system would hold megabytes for each reader that is slow.
+fn hold_little(stream: &TcpStream) {
+    if let Err(error) = setsockopt(stream, SndBuf, &SEND_BUFFER_BYTES) {
+        tracing::debug!(%error, "a connection has a buffer of the system's size");
+    }
+}
+
 /// What is sent and not taken for so long breaks the connection.
 fn give_up_on_silence(stream: &TcpStream) {
     #[cfg(target_os = "linux")]
     {
-        use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
+        use nix::sys::socket::sockopt::TcpUserTimeout;
         let millis = u32::try_from(SILENCE_SECS_MAX * 1_000).unwrap_or(u32::MAX);
         if let Err(error) = setsockopt(stream, TcpUserTimeout, &millis) {
             tracing::debug!(%error, "a connection has no time limit for what is not taken");
@@ -333,6 +342,8 @@ mod tests {
         let mut data = Extensions::new();
         peers.welcome(&stream, &mut data);
         assert_eq!(getsockopt(&stream, TcpUserTimeout), Ok(30_000));
+        // Linux keeps books in the same space, and doubles it for that.
+        assert!(getsockopt(&stream, SndBuf).unwrap() <= 2 * SEND_BUFFER_BYTES);
         let counts = || {
             let open = peers.open();
             (open.lines.len(), open.count.len())

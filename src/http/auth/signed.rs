@@ -17,7 +17,6 @@ use futures_util::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 
 use super::caller::{Caller, ClientCaller, MinerCaller};
-use crate::domain::ids::Hotkey;
 use crate::domain::limits::REPORT_BYTES_MAX;
 use crate::http::Web;
 use crate::http::budget::Told;
