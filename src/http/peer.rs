@@ -235,6 +235,7 @@ impl Busy {
         self.given += self.bytes;
         // What went well before is no excuse for ever, and neither is each chunk a new beginning.
         let time = self.peers.pace.time(self.given).saturating_sub(self.waited);
+        let time = time.min(Duration::from_secs(SILENCE_SECS_MAX));
         self.line.until.store(self.peers.after(time), Ordering::Relaxed);
         self.since = Some(Instant::now());
     }

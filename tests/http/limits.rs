@@ -292,6 +292,8 @@ async fn impatient() -> TestApp {
         config.limits.slow_grace_secs = 1.try_into().unwrap();
         config.limits.headers_secs = 1.try_into().unwrap();
         config.limits.keep_alive_secs = 1.try_into().unwrap();
+        // What the system holds for a reader is taken as far as we know: a second's worth.
+        config.limits.bytes_per_sec_min = (512 * 1024).try_into().unwrap();
     })
     .await
 }
