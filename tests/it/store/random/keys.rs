@@ -5,11 +5,17 @@ use pithead::store::*;
 use super::super::make::at;
 use super::{Command, World};
 
-/// All keys, as text.
+/// All keys, as text, and what idempotency keys stand for.
 pub(super) async fn reads(store: &dyn Store) -> String {
     let mut keys = store.keys().await.unwrap();
     keys.sort_by(|a, b| a.id.cmp(&b.id));
-    format!("{keys:?}")
+    let mut known = Vec::new();
+    for key in 0..9 {
+        for owner in ["alice", "bob"] {
+            known.push(store.idempotent(owner, &key.to_string()).await.unwrap());
+        }
+    }
+    format!("{keys:?} {known:?}")
 }
 
 impl World {

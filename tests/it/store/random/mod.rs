@@ -152,11 +152,6 @@ pub(super) async fn reads(store: &dyn Store) -> Vec<String> {
             text.push(told(store.file_is_assigned(file_id(1), holder).await));
         }
     }
-    for key in 0..9 {
-        for owner in ["alice", "bob"] {
-            text.push(told(store.idempotent(owner, &key.to_string()).await));
-        }
-    }
     let days = UsageDays { owner: None, from: 0, to: 99, limit: 3 };
     text.push(told(store.usage(days).await));
     text.push(told(store.score_hours(ScoreHours { from: 0, to: 999 }).await));
