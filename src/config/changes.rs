@@ -83,8 +83,8 @@ mod tests {
 
     #[test]
     fn a_change_is_told_with_its_keys_and_the_same_is_not() {
-        let mut config = Config::default();
-        config.database = Some("postgres://u:hush@host/db".to_owned());
+        let database = Some("postgres://u:hush@host/db".to_owned());
+        let mut config = Config { database, ..Config::default() };
         let first = config.news(None, Millis(0)).unwrap();
         assert_eq!(first.detail()["changed"], Value::Null);
         assert_eq!(first.detail()["differs"], json!({ "database": "postgres://u:hidden@host/db" }));
