@@ -24,6 +24,7 @@ use crate::domain::audit::SYSTEM;
 use crate::http::address::Trusted;
 use crate::http::openapi::Documents;
 use crate::http::peer::Peers;
+use crate::http::recent::Recent;
 use crate::http::strangers::Strangers;
 use crate::http::{Web, application, auth, intake};
 use crate::identity::{ApiKey, Keypair};
@@ -78,7 +79,6 @@ fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> AppError {
 }
 
 /// A running server.
-#[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     url: String,
@@ -86,6 +86,13 @@ pub struct Server {
     clock: Clock,
     stop: watch::Sender<bool>,
     ended: oneshot::Receiver<Result<(), AppError>>,
+}
+
+/// Without its first admin key.
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 /// What the server's thread says once it listens.
@@ -275,6 +282,8 @@ async fn build(config: Config, clock: Clock, store: Arc<dyn Store>) -> Result<Bu
         inputs: quick_cache::sync::Cache::new(crate::domain::limits::INPUTS_KEPT),
         left: crate::http::left::LeftToJudge::default(),
         started: Instant::now(),
+        ready: Recent::new(clock.clone()),
+        metrics: Recent::new(clock.clone()),
         documents: Documents::default(),
         store: store.clone(),
         config,

@@ -27,6 +27,11 @@ fn without_secrets(text: &str) -> String {
     if url.password().is_some() && url.set_password(Some(HIDDEN)).is_err() {
         return HIDDEN.to_owned();
     }
+    // A name without a password may be a token, where it is not the user of a database.
+    let alone = !url.username().is_empty() && url.password().is_none();
+    if alone && matches!(url.scheme(), "http" | "https") && url.set_username(HIDDEN).is_err() {
+        return HIDDEN.to_owned();
+    }
     let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
     if pairs.iter().any(|(name, _)| is_secret(name)) {
         let shown = pairs.iter().map(|(name, value)| {
@@ -37,11 +42,21 @@ fn without_secrets(text: &str) -> String {
     url.to_string()
 }
 
+/// A database without its password; what is none that is known, such as the words of libpq, is hidden
+/// whole.
+fn database_without_secrets(text: &str) -> String {
+    match text.starts_with("sqlite:") || Url::parse(text).is_ok_and(|url| !url.cannot_be_a_base()) {
+        true => without_secrets(text),
+        false => HIDDEN.to_owned(),
+    }
+}
+
 impl Config {
     /// The same, passwords hidden.
     pub(super) fn without_secrets(&self) -> Self {
         let mut shown = self.clone();
-        let places = [&mut shown.database, &mut shown.server.public_url, &mut shown.blobs.endpoint];
+        shown.database = shown.database.as_deref().map(database_without_secrets);
+        let places = [&mut shown.server.public_url, &mut shown.blobs.endpoint];
         for place in places.into_iter().flatten() {
             *place = without_secrets(place);
         }
@@ -77,8 +92,28 @@ mod tests {
             ("postgres://u:hush@host:nonsense/db", "hidden"),
             ("sqlite:/var/lib/x.db", "sqlite:/var/lib/x.db"),
             ("https://u:hush@s3.example/", "https://u:hidden@s3.example/"),
+            ("https://hush@s3.example/", "https://hidden@s3.example/"),
+            ("https://hush:@s3.example/", "https://hidden@s3.example/"),
         ] {
             assert_eq!(without_secrets(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_database_that_is_not_known_is_hidden_whole() {
+        for (text, shown) in [
+            ("host=db password=hush", "hidden"),
+            ("db:hush", "hidden"),
+            ("hush", "hidden"),
+            ("sqlite:x.db", "sqlite:x.db"),
+            ("postgres://u:hush@host/db", "postgres://u:hidden@host/db"),
+            (
+                "postgresql:///db?host=/run&password=hush",
+                "postgresql:///db?host=%2Frun&password=hidden",
+            ),
+        ] {
+            let config = Config { database: Some(text.to_owned()), ..Config::default() };
+            assert_eq!(config.without_secrets().database.as_deref(), Some(shown), "{text}");
         }
     }
 

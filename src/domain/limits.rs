@@ -384,6 +384,10 @@ pub const DELIVERIES_KEPT_MILLIS: i64 = 7 * DAY;
 /// For how long the secret before a rotation signs too.
 pub const OLD_SECRET_MILLIS: i64 = DAY;
 
+/// How long what `/readyz` and `/metrics` found is told to all who ask: they are open to everybody and
+/// need no permit, so that a flood of them must not reach the database. Shorter than probes come.
+pub const PROBE_MILLIS: u64 = 1_000;
+
 /// How often a stream of events shows that it lives.
 pub const STREAM_BEAT_MILLIS: i64 = 15 * SECOND;
 /// How often a stream reads its task when no hint came: hints may be lost.

@@ -22,6 +22,8 @@ mod pace;
 pub mod peer;
 pub mod quota;
 pub mod rates;
+pub mod recent;
+mod room;
 mod routes;
 mod story;
 pub mod strangers;
@@ -36,6 +38,7 @@ use actix::Addr;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Next, from_fn};
+use actix_web::web::Bytes;
 use actix_web::{App, Error, web};
 use quick_cache::sync::Cache;
 use tokio::sync::watch;
@@ -54,7 +57,7 @@ use crate::domain::limits;
 use crate::domain::webhook::receiver;
 use crate::identity::Keypair;
 use crate::outside::{Blobs, Clock, Wake};
-use crate::store::{FileRow, Nonce, Store};
+use crate::store::{FileRow, Nonce, Store, StoreResult};
 
 /// Largest JSON or form body of a route that names no other.
 pub(in crate::http) const BODY_MAX: usize = limits::BODY_BYTES_MAX + limits::RESPONSE_BYTES_MAX;
@@ -121,6 +124,10 @@ pub struct Web {
     pub started: Instant,
     /// Rows of files that came with tasks of late: their miners ask at once.
     pub inputs: Cache<FileId, Arc<FileRow>>,
+    /// Whether the database answered, of late.
+    pub ready: recent::Recent<StoreResult<()>>,
+    /// The metrics, of late.
+    pub metrics: recent::Recent<Option<Bytes>>,
     /// The contract, as it is shown.
     pub documents: openapi::Documents,
 }

@@ -12,6 +12,7 @@ use crate::domain::budget::Standing;
 use crate::domain::limits::USAGE_ROWS_MAX;
 use crate::domain::period::{begin_of, day_of};
 use crate::domain::units::{Millis, SECOND};
+use crate::outside::Clock;
 use crate::store::{StoreError, StoreResult, UsageDays};
 
 /// See the module's docs. Only of those who have a quota and handed something in today.
@@ -85,18 +86,22 @@ impl Quotas {
     ) -> StoreResult<Option<u32>> {
         let Some(limit) = Self::limit(web, owner) else { return Ok(None) };
         let day = day_of(now);
-        if self.days().get(owner).is_none_or(|of| of.day < day) {
+        if self.days().get(owner).is_none_or(|of| of.day != day) {
             let used = today(web, owner, now).await?;
-            self.begin(owner, Day { day, used: u32::try_from(used).unwrap_or(u32::MAX) });
+            let used = u32::try_from(used).unwrap_or(u32::MAX);
+            self.begin(owner, Day { day, used }, &web.clock);
         }
         Ok(Some(limit))
     }
 
-    /// The first one that learned it stands: others may have counted on since.
-    fn begin(&self, owner: &str, day: Day) {
+    /// The first one that learned it stands: others may have counted on since. What is not of today
+    /// is forgotten, and so is a later day, of a clock that was set back.
+    fn begin(&self, owner: &str, day: Day, clock: &Clock) {
         let mut days = self.days();
-        if days.get(owner).is_none_or(|of| of.day < day.day) {
-            days.retain(|_, of| of.day >= day.day);
+        // Looked at once more: who read yesterday's count must not replace today's.
+        let today = day_of(clock.now()) == day.day;
+        if today && days.get(owner).is_none_or(|of| of.day != day.day) {
+            days.retain(|_, of| of.day == day.day);
             days.insert(owner.to_owned(), day);
         }
     }
@@ -199,4 +204,31 @@ pub(super) async fn hand_in(
     });
     let broken = |_| ApiError::new(Code::Internal, "handing a task in broke off");
     Ok(settled.await.map_err(broken)???)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::units::DAY;
+
+    #[test]
+    fn a_clock_that_jumps_ahead_and_back_leaves_no_day_that_never_comes() {
+        let (quotas, clock) = (Quotas::default(), Clock::default());
+        // At noon, so that no day ends meanwhile.
+        clock.advance(DAY - clock.now().0 % DAY + DAY / 2);
+        let today = day_of(clock.now());
+        quotas.begin("alice", Day { day: today, used: 1 }, &clock);
+        clock.advance(DAY);
+        quotas.begin("alice", Day { day: today + 1, used: 0 }, &clock);
+        quotas.begin("bob", Day { day: today + 1, used: 0 }, &clock);
+        // Who is late does not take today's count away.
+        quotas.begin("alice", Day { day: today, used: 1 }, &clock);
+        assert!(matches!(quotas.ask("alice", today + 1, 2), Asked::Taken));
+        clock.advance(-DAY);
+        assert!(matches!(quotas.ask("alice", today, 2), Asked::Unknown));
+        quotas.begin("alice", Day { day: today, used: 1 }, &clock);
+        assert!(matches!(quotas.ask("alice", today, 2), Asked::Taken));
+        assert!(matches!(quotas.ask("alice", today, 2), Asked::Full));
+        assert_eq!(quotas.days().len(), 1, "entries of other days are forgotten");
+    }
 }

@@ -284,6 +284,8 @@ pub trait Store: Send + Sync + 'static {
     async fn voices_of_sample(&self, file: FileId) -> StoreResult<Vec<VoiceRow>>;
     /// Voices that an owner sees.
     async fn voices(&self, page: VoicePage) -> StoreResult<Vec<VoiceRow>>;
+    /// What an owner's idempotency key stands for, if it is known.
+    async fn idempotent(&self, owner: &str, key: &str) -> StoreResult<Option<StandsFor>>;
     /// All API keys.
     async fn keys(&self) -> StoreResult<Vec<KeyRow>>;
     /// All hotkeys that were shut out, by hotkey; the time of some may be over.

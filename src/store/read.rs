@@ -199,3 +199,12 @@ pub struct Loaded {
     /// How the miners of open registrations are at kinds of work, by registration and kind.
     pub kind_records: Vec<KindRecordRow>,
 }
+
+/// What an idempotency key stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StandsFor {
+    /// What its first request meant.
+    pub body_hash: Hash,
+    /// The task that this request made; `None` when it made something else.
+    pub task: Option<TaskId>,
+}

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use actix_web::{HttpMessage, HttpRequest};
+
 use super::caller::Caller;
 use crate::domain::ids::Hotkey;
 use crate::domain::units::Millis;
@@ -75,6 +77,18 @@ impl KeyCaller {
     }
 }
 
+fn invalid() -> ApiError {
+    ApiError::new(Code::Unauthenticated, "the API key is not valid")
+}
+
+/// The id of the key that a request came with, if it came with one.
+pub(in crate::http) fn key_of(request: &HttpRequest) -> Option<String> {
+    match request.extensions().get::<Caller>() {
+        Some(Caller::Key(key)) => Some(key.id.clone()),
+        _ => None,
+    }
+}
+
 /// Requests that a caller may have in flight, as far as it has a limit of its own.
 pub(in crate::http) fn places(caller: &Caller) -> usize {
     let own = match caller {
@@ -97,6 +111,11 @@ impl Held {
     fn new(row: KeyRow, used_at: i64) -> Self {
         let scopes = row.scopes.split(' ').filter_map(|scope| scope.parse().ok()).collect();
         Self { row, scopes, used_at: AtomicI64::new(used_at) }
+    }
+
+    /// Whether it may be used, by who has its secret.
+    fn valid(&self, now: Millis) -> bool {
+        self.row.revoked_at.is_none() && self.row.expires_at.is_none_or(|at| now < at)
     }
 
     fn known(&self) -> Known {
@@ -146,10 +165,22 @@ impl Keys {
         keys.insert(row.id.clone(), Held::new(row, used_at));
     }
 
-    /// Takes a key back, with all of its secrets.
+    /// Takes a key back, with all of its secrets; one that was taken back before stays as it is.
     pub fn revoke(&self, id: &str, now: Millis) {
         if let Some(held) = self.write().get_mut(id) {
-            held.row.revoked_at = Some(now);
+            held.row.revoked_at.get_or_insert(now);
+        }
+    }
+
+    /// Whether a caller's key, if it came with one, is still valid: for answers that take long.
+    ///
+    /// # Errors
+    /// 401 when it expired or was taken back meanwhile.
+    pub fn still(&self, caller: Option<&str>, now: Millis) -> ApiResult<()> {
+        let Some(id) = caller else { return Ok(()) };
+        match self.read().get(id).is_some_and(|held| held.valid(now)) {
+            true => Ok(()),
+            false => Err(invalid()),
         }
     }
 
@@ -184,11 +215,8 @@ impl Keys {
         let row = held.map(|held| &held.row);
         let newest = row.map(|row| &row.secret_hash);
         let proven = key.matches_either(newest, row.and_then(|row| row.old_secret(now)));
-        let valid = held.filter(|Held { row, .. }| {
-            proven && row.revoked_at.is_none() && row.expires_at.is_none_or(|at| now < at)
-        });
-        let wrong = || ApiError::new(Code::Unauthenticated, "the API key is not valid");
-        let Held { row, scopes, used_at } = valid.ok_or_else(wrong)?;
+        let valid = held.filter(|held| proven && held.valid(now));
+        let Held { row, scopes, used_at } = valid.ok_or_else(invalid)?;
         let caller = KeyCaller { id: row.id.clone(), scopes: scopes.clone(), limits: row.limits };
         if caller.hotkey().is_some() && !bound_keys {
             return Err(ApiError::new(
@@ -232,8 +260,13 @@ mod tests {
         assert!(valid(&keys, &new, 99) && valid(&keys, &old, 99));
         assert!(valid(&keys, &new, 100) && !valid(&keys, &old, 100));
         assert!(!valid(&keys, &old.rotated(), 50), "a third one");
+        let still = |at| keys.still(Some(new.id()), Millis(at)).is_ok();
+        assert!(still(50));
         keys.revoke(new.id(), Millis(50));
-        assert!(!valid(&keys, &new, 50) && !valid(&keys, &old, 50));
+        assert!(!valid(&keys, &new, 50) && !valid(&keys, &old, 50) && !still(50));
+        keys.revoke(new.id(), Millis(60));
+        assert_eq!(keys.one(new.id()).unwrap().row.revoked_at, Some(Millis(50)));
+        assert!(keys.still(None, Millis(50)).is_ok(), "who came without a key");
     }
 
     #[test]

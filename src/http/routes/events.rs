@@ -18,6 +18,7 @@ use crate::domain::limits::{STREAM_BEAT_MILLIS, STREAM_LOOK_MILLIS, STREAM_MILLI
 use crate::domain::task::TaskState;
 use crate::http::Web;
 use crate::http::auth::ClientCaller;
+use crate::http::auth::keys::key_of;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::intake::Parked;
 use crate::http::story::{Chapter, after, story};
@@ -82,6 +83,7 @@ pub(super) async fn events(
     let listener = Listener {
         stopping: web.stopping.subscribe(),
         web: web.clone(),
+        key: key_of(&request),
         task: record.task.id,
         until,
         told,
@@ -114,6 +116,8 @@ async fn read(web: &Web, id: TaskId) -> StoreResult<Option<(Vec<Chapter>, TaskRe
 /// One connection.
 struct Listener {
     web: Data<Web>,
+    /// The API key that it came with: what is told ends with it.
+    key: Option<String>,
     task: TaskId,
     until: Until,
     /// Ids of what was told: rows may come to light a little out of order.
@@ -140,6 +144,7 @@ impl Listener {
         }
         let told_at = Instant::now();
         while !self.ended {
+            self.web.keys.still(self.key.as_deref(), self.web.clock.now()).ok()?;
             match read(&self.web, self.task).await {
                 Ok(Some((story, record))) => {
                     let text = self.news(&story);

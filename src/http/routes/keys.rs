@@ -40,33 +40,56 @@ pub(super) fn by(web: &Web, admin: &Admin) -> By {
     By { netuid: web.config.netuid, actor, now: web.clock.now(), nonce }
 }
 
-/// Changes rows of keys, and then what is in memory of them: one change after the other, and whether
-/// or not the caller hangs up meanwhile.
+/// Changes the row of a key, and then what is in memory of it: one change after the other, and
+/// whether or not the caller hangs up meanwhile. `apply` gets the answer, or `None` when what came of
+/// the command is not known, and says whether memory is now as the row is; else that is read anew.
 async fn change<T: 'static, F>(
     web: &Data<Web>,
+    id: &str,
     command: impl FnOnce(Data<Web>) -> F + 'static,
-    apply: impl FnOnce(&Keys, &T) + 'static,
+    apply: impl FnOnce(&Keys, Option<&T>) -> bool + 'static,
 ) -> ApiResult<T>
 where
     F: Future<Output = StoreResult<T>>,
 {
-    let web = web.clone();
+    let (web, id) = (web.clone(), id.to_owned());
     let done = actix_web::rt::spawn(async move {
         let _alone = web.keys.changing.lock().await;
         let outcome = command(web.clone()).await;
-        match &outcome {
-            Ok(answer) => apply(&web.keys, answer),
+        let same = match &outcome {
+            Ok(answer) => apply(&web.keys, Some(answer)),
             // It may have been done.
-            Err(StoreError::Unknown(_)) => match web.store.keys().await {
-                Ok(rows) => rows.into_iter().for_each(|row| web.keys.put(row)),
-                Err(error) => tracing::error!(%error, "API keys could not be read anew"),
-            },
-            Err(_) => {}
+            Err(StoreError::Unknown(_)) => apply(&web.keys, None),
+            Err(_) => true,
+        };
+        if !same {
+            read_anew(&web, &id).await;
         }
         outcome
     });
     let broken = |_| ApiError::new(Code::Internal, "the change of a key broke off");
     Ok(done.await.map_err(broken)??)
+}
+
+async fn read_anew(web: &Web, id: &str) {
+    match web.store.keys().await {
+        Ok(mut rows) => {
+            rows.retain(|row| row.id == id);
+            rows.into_iter().for_each(|row| web.keys.put(row));
+        }
+        Err(error) => tracing::error!(key.id = id, %error, "an API key could not be read anew"),
+    }
+}
+
+/// Puts the row that a change left; without one, memory may know what the database does not.
+fn put(keys: &Keys, row: Option<&Option<KeyRow>>) -> bool {
+    match row {
+        Some(Some(row)) => {
+            keys.put(row.clone());
+            true
+        }
+        Some(None) | None => false,
+    }
 }
 
 /// Answers that hold a secret are shown once.
@@ -149,8 +172,9 @@ pub(super) async fn create(
         ..KeyRow::new(key.id(), key.hash(), said.by.now)
     };
     let (command, made) = (PutKey { key: row.clone(), by: said.by }, row.clone());
-    change(&web, async move |web| web.store.put_key(command).await, |keys, ()| keys.put(made))
-        .await?;
+    let put_key = async move |web: Data<Web>| web.store.put_key(command).await;
+    let keep = |keys: &Keys, done: Option<&()>| done.map(|()| keys.put(made)).is_some();
+    change(&web, &row.id, put_key, keep).await?;
     tracing::info!(key.id = row.id, row.scopes, by = admin.name, "an API key was made");
     let place = format!("/api/v1/admin/keys/{}", row.id);
     let mut answer = HttpResponse::Created();
@@ -228,12 +252,8 @@ pub(super) async fn update(
     let mut fields = Fields::read(&request, &body)?;
     let command = read(&mut fields, id.to_string(), by(&web, &admin));
     fields.done()?;
-    let row = change(
-        &web,
-        async move |web| web.store.change_key(command).await,
-        |keys, row: &Option<KeyRow>| row.clone().into_iter().for_each(|row| keys.put(row)),
-    )
-    .await?;
+    let change_key = async move |web: Data<Web>| web.store.change_key(command).await;
+    let row = change(&web, &id, change_key, put).await?;
     let row = row.ok_or_else(none)?;
     tracing::info!(key.id = row.id, by = admin.name, "an API key was changed");
     let known = web.keys.one(&row.id).ok_or_else(none)?;
@@ -262,12 +282,8 @@ pub(super) async fn rotate(
     let key = ApiKey::again(&id).ok_or_else(none)?;
     let old_until = by.now.plus(hours.unwrap_or(KEY_OVERLAP_HOURS) * HOUR);
     let command = RotateKey { id: id.to_string(), secret_hash: key.hash(), old_until, by };
-    let row = change(
-        &web,
-        async move |web| web.store.rotate_key(command).await,
-        |keys, row: &Option<KeyRow>| row.clone().into_iter().for_each(|row| keys.put(row)),
-    )
-    .await?;
+    let rotate_key = async move |web: Data<Web>| web.store.rotate_key(command).await;
+    let row = change(&web, &id, rotate_key, put).await?;
     let row = row.ok_or_else(none)?;
     tracing::info!(key.id = row.id, by = admin.name, "an API key got another secret");
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(json!({
@@ -282,16 +298,14 @@ pub(super) async fn revoke(web: Data<Web>, admin: Admin, id: Path<String>) -> Ap
     let command = RevokeKey { id: id.to_string(), by: by(&web, &admin) };
     let (id, now) = (id.into_inner(), command.by.now);
     let of = id.clone();
-    let known = change(
-        &web,
-        async move |web| web.store.revoke_key(command).await,
-        move |keys, known: &bool| {
-            if *known {
-                keys.revoke(&of, now);
-            }
-        },
-    )
-    .await?;
+    let revoke_key = async move |web: Data<Web>| web.store.revoke_key(command).await;
+    // Whatever came of it: a key that is to end is taken no more here. What the database says of it
+    // is not read anew: it may be told before a commit whose outcome is open.
+    let forget = move |keys: &Keys, _: Option<&bool>| {
+        keys.revoke(&of, now);
+        true
+    };
+    let known = change(&web, &id, revoke_key, forget).await?;
     if !known {
         return Err(none());
     }

@@ -17,6 +17,7 @@ use crate::domain::ids::{FileId, TaskId};
 use crate::domain::kind::TaskKind;
 use crate::domain::limits::{MIN_RESPONSES, WAITED_RESULT_SECS};
 use crate::domain::task::{Completion, Priority, TaskState};
+use crate::http::auth::keys::key_of;
 use crate::http::auth::{ClientCaller, UploadCaller};
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::Fields;
@@ -183,6 +184,7 @@ async fn result(
             let limit = Duration::from_secs(WAITED_RESULT_SECS.unsigned_abs());
             let ended = tokio::time::timeout(limit, ended).await;
             drop(parked);
+            web.keys.still(key_of(request).as_deref(), web.clock.now())?;
             if let Ok(Ok(Some(only))) = ended {
                 return Ok((task, only));
             }

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
-use actix_web::web::Data;
+use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
+use crate::actors::audit::tell_to;
 use crate::actors::consensus::ViewConsensus;
 use crate::actors::distributor::ViewQueue;
 use crate::domain::audit::Fact;
@@ -27,23 +28,27 @@ pub(super) async fn readyz(web: Data<Web>) -> ApiResult {
     if web.draining.load(Ordering::Relaxed) {
         return Err(ApiError::new(Code::Full, "the server is draining").retry_after(5));
     }
-    web.store.ping().await?;
+    web.ready.get(async || web.store.ping().await).await?;
     Ok(HttpResponse::Ok().json(json!({ "status": "ready" })))
 }
 
 /// `GET /metrics`, for Prometheus.
 pub(super) async fn metrics(web: Data<Web>) -> ApiResult {
-    let stats = web.consensus.send(ViewConsensus).await?.stats;
+    let none = || ApiError::new(Code::Unavailable, "metrics cannot be told now").retry_after(1);
+    let text = web.metrics.get(async || render(&web).await).await.ok_or_else(none)?;
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text))
+}
+
+/// All metrics as text; `None` while an actor does not answer, or where they are not installed.
+async fn render(web: &Web) -> Option<Bytes> {
+    let stats = web.consensus.send(ViewConsensus).await.ok()?.stats;
     metrics::gauge!(crate::telemetry::MINERS).set(web.directory.len() as f64);
     metrics::gauge!(crate::telemetry::POLLS_PARKED).set(web.gate.parked() as f64);
     metrics::gauge!(crate::telemetry::CONSENSUS_CONFIDENCE).set(stats.mean_confidence.as_f64());
     metrics::gauge!(crate::telemetry::CONSENSUS_COVERAGE).set(stats.coverage.as_f64());
     metrics::gauge!(crate::telemetry::CONSENSUS_CONFLICTS).set(stats.conflict_rate.as_f64());
     metrics::gauge!(crate::telemetry::VALIDATORS_ACTIVE).set(stats.active_validators as f64);
-    let handle = crate::telemetry::metrics();
-    let none = || ApiError::new(Code::Unavailable, "metrics are not installed");
-    let text = handle.ok_or_else(none)?.render();
-    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text))
+    Some(crate::telemetry::metrics()?.render().into())
 }
 
 /// `GET /health`: how it goes, for people.
@@ -98,8 +103,19 @@ pub(super) async fn drain(
     let now = web.clock.now();
     let action = if draining { "server.draining" } else { "server.resumed" };
     let fact = Fact::new(&admin.name, action, &now.rfc3339(), &json!({}));
-    web.store.note(Note { netuid: web.config.netuid, facts: vec![fact], now }).await?;
-    web.draining.store(draining, Ordering::Relaxed);
+    let netuid = web.config.netuid;
+    let note = Note { netuid, facts: vec![fact.clone()], now };
+    if draining {
+        // First: a database that does not write is a reason to drain.
+        web.draining.store(true, Ordering::Relaxed);
+        if let Err(error) = web.store.note(note).await {
+            tracing::warn!(%error, "draining; the audit log is told of it later");
+            tell_to(web.store.clone(), netuid, [fact], now);
+        }
+    } else {
+        web.store.note(note).await?;
+        web.draining.store(false, Ordering::Relaxed);
+    }
     tracing::info!(draining, by = admin.name, "new tasks are refused, or taken again");
     let queue = web.distributor.send(ViewQueue).await?;
     Ok(HttpResponse::Ok().json(json!({

@@ -18,7 +18,7 @@ use crate::http::Web;
 use crate::http::auth::{ClientCaller, UploadCaller};
 use crate::http::error::{ApiError, ApiResult, Code};
 use crate::http::fields::{Fields, printable, whole};
-use crate::http::quota::hand_in;
+use crate::http::room::{Room, before, hand_in_once, room};
 use crate::http::upload::{FilePart, Keep, receive, takes};
 use crate::outside::blobs::Pin;
 use crate::store::{FileRow, Hash, Idempotency, NewTask, Nonce, TaskInput};
@@ -115,14 +115,18 @@ pub(super) async fn order(
     material: Material,
 ) -> ApiResult<(TaskId, Submitted)> {
     takes_tasks(web)?;
-    let (now, place) = web.quotas.reserve(web, &caller.owner).await?;
-    web.rates.count(&caller.owner)?;
+    let room = room(web, &caller.owner, key.as_deref()).await?;
     let id = TaskId(uuid::Uuid::now_v7());
     let Taken { input, hash, units, file } =
         input(web, caller, kind, wish.text.clone(), material).await?;
     let (file, pin) = file.unzip();
     let came = file.clone();
-    let idempotency = key.map(|key| Idempotency { key, body_hash: meaning(kind, &wish, &hash) });
+    let body_hash = meaning(kind, &wish, &hash);
+    let (now, place) = match room {
+        Room::For(now, place) => (now, place),
+        Room::None(known) => return Ok((id, before(web, known, body_hash, nonce).await?)),
+    };
+    let idempotency = key.map(|key| Idempotency { key, body_hash });
     let task = NewTask {
         id,
         owner: caller.owner.clone(),
@@ -147,7 +151,7 @@ pub(super) async fn order(
     let (completion, adaptive) = (wish.completion, wish.adaptive);
     let input_units = units;
     let submit = Submit { task, file, completion, adaptive, input_units, idempotency, nonce };
-    let submitted = hand_in(web, submit, place).await?;
+    let submitted = hand_in_once(web, submit, place).await?;
     // The file's row is written with the task's, if at all.
     drop(pin);
     if let (Submitted::New { .. }, Some(row)) = (&submitted, came) {

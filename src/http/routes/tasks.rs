@@ -15,11 +15,13 @@ use crate::domain::ids::TaskId;
 use crate::domain::limits::{PAGE_MAX, WAIT_SECS_MAX};
 use crate::domain::task::{Completion, TaskState, TaskStatus};
 use crate::http::auth::ClientCaller;
+use crate::http::auth::keys::key_of;
 use crate::http::error::{ApiError, ApiResult, Code};
-use crate::http::quota::hand_in;
+use crate::http::room::{Room, before, hand_in_once, room};
 use crate::http::{Web, view};
 use crate::store::{
-    Cancelled, Idempotency, NewTask, Replication, ResponseRow, TaskInput, TaskPage, TaskRecord,
+    Cancelled, Hash, Idempotency, NewTask, Replication, ResponseRow, TaskInput, TaskPage,
+    TaskRecord,
 };
 
 /// A task id from a path; what is no id is no task.
@@ -71,6 +73,8 @@ pub(super) async fn show(
                 // Ended or not, the row tells.
                 tokio::time::timeout(limit, ended).await.ok();
                 drop(parked);
+                // Its key may have been taken back while it waited.
+                web.keys.still(key_of(&request).as_deref(), web.clock.now())?;
             }
             Watched::NotOpen => {}
             Watched::Full => return Err(ApiError::full("too many wait for this task")),
@@ -221,10 +225,8 @@ pub(super) async fn retry(
         }
     };
     let input_units = i64::try_from(input_units).unwrap_or(i64::MAX);
-    let idempotency = idempotency_key(&request)?.map(|key| Idempotency {
-        key,
-        body_hash: Sha256::digest(format!("retry {}", old.id)).into(),
-    });
+    let key = idempotency_key(&request)?;
+    let body_hash: Hash = Sha256::digest(format!("retry {}", old.id)).into();
     let adaptive = old.adaptive.is_some();
     let Replication { slots: wished, enough } =
         old.adaptive.unwrap_or(Replication { slots: old.slots, enough: old.enough });
@@ -233,22 +235,26 @@ pub(super) async fn retry(
         enough if enough < wished => Completion::Quorum(enough),
         _ => Completion::All,
     };
-    let (now, place) = web.quotas.reserve(&web, &old.owner).await?;
-    let new = TaskId(uuid::Uuid::now_v7());
-    let task = NewTask {
-        id: new,
-        slots: wished,
-        created_at: now,
-        start_at: now,
-        deadline: now.plus(old.deadline.since(old.start_at)),
-        retry_of: Some(old.id),
-        ..old
+    let (new, nonce) = (TaskId(uuid::Uuid::now_v7()), caller.nonce);
+    let submitted = match room(&web, &old.owner, key.as_deref()).await? {
+        Room::None(known) => before(&web, known, body_hash, nonce).await?,
+        Room::For(now, place) => {
+            let task = NewTask {
+                id: new,
+                slots: wished,
+                created_at: now,
+                start_at: now,
+                deadline: now.plus(old.deadline.since(old.start_at)),
+                retry_of: Some(old.id),
+                ..old
+            };
+            let idempotency = key.map(|key| Idempotency { key, body_hash });
+            let file = None;
+            let submit =
+                Submit { task, file, completion, adaptive, input_units, idempotency, nonce };
+            hand_in_once(&web, submit, place).await?
+        }
     };
-    web.rates.count(&task.owner)?;
-    let nonce = caller.nonce;
-    let file = None;
-    let submit = Submit { task, file, completion, adaptive, input_units, idempotency, nonce };
-    let submitted = hand_in(&web, submit, place).await?;
     let mut told = answer(&web, new, wished, submitted).await?;
     let place = format!("/api/v1/tasks/{}", told["task_id"].as_str().unwrap_or_default());
     if let Value::Object(fields) = &mut told {

@@ -413,6 +413,9 @@ impl Store for ModelStore {
     async fn voices(&self, page: VoicePage) -> StoreResult<Vec<VoiceRow>> {
         Ok(self.tables().voice_page(&page))
     }
+    async fn idempotent(&self, owner: &str, key: &str) -> StoreResult<Option<StandsFor>> {
+        Ok(self.tables().idempotent(owner, key))
+    }
     async fn keys(&self) -> StoreResult<Vec<KeyRow>> {
         Ok(self.tables().keys.values().cloned().collect())
     }

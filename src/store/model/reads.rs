@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashSet};
 
-use super::Tables;
+use super::{Made, Tables};
 use crate::domain::ids::{FileId, TaskId, ValidatorId};
 use crate::domain::task::TaskState;
 use crate::domain::units::Millis;
@@ -31,6 +31,16 @@ impl Tables {
                 && page.before.is_none_or(|before| t.task.id < before)
         };
         self.tasks.values().rev().filter(wanted).take(at_most(page.limit)).cloned().collect()
+    }
+
+    /// What a key stands for.
+    pub(super) fn idempotent(&self, owner: &str, key: &str) -> Option<StandsFor> {
+        let known = self.idempotency.get(&(owner.to_owned(), key.to_owned()))?;
+        let task = match known.made {
+            Made::Task(id) => Some(id),
+            Made::File(_) | Made::Voice(_) => None,
+        };
+        Some(StandsFor { body_hash: known.body_hash, task })
     }
 
     /// By slot.

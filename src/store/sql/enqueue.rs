@@ -25,7 +25,7 @@ fn claim(command: &Enqueue) -> Option<Claim<'_>> {
     Some(Claim {
         caller: &command.task.owner,
         idempotency: command.idempotency.as_ref()?,
-        made: "task",
+        made: idempotency::TASK,
         made_id: command.task.id.0,
         created_at: command.task.created_at,
     })

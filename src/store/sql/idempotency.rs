@@ -2,13 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sea_orm::DatabaseTransaction;
+use pithead_entities as e;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait};
 use uuid::Uuid;
 
 use super::dialect::{Batch, Cast};
-use super::row::get;
+use super::row::{get, one};
+use crate::domain::ids::TaskId;
 use crate::domain::units::Millis;
-use crate::store::{Idempotency, StoreResult};
+use crate::store::{Hash, Idempotency, StandsFor, StoreError, StoreResult};
 
 const TAKE: Batch = Batch {
     columns: &[
@@ -29,6 +31,9 @@ const FIND: Batch = Batch {
     body: "SELECT i.caller, i.key, i.body_hash, i.made, i.made_id FROM idempotency i \
            JOIN v ON v.caller = i.caller AND v.key = i.key",
 };
+
+/// In the column `made`, of tasks.
+pub(super) const TASK: &str = "task";
 
 /// One key that a command brings, and what it would make.
 pub(super) struct Claim<'a> {
@@ -91,6 +96,21 @@ pub(super) async fn take(tx: &DatabaseTransaction, claims: Vec<Claim<'_>>) -> St
         known.0.insert(name, (get(&row, 2)?, get(&row, 3)?, get(&row, 4)?));
     }
     Ok(known)
+}
+
+/// What one key stands for.
+pub(super) async fn find(
+    db: &impl ConnectionTrait,
+    caller: &str,
+    key: &str,
+) -> StoreResult<Option<StandsFor>> {
+    let by_key = e::idempotency::Entity::find_by_id((caller.to_owned(), key.to_owned()));
+    let Some(row) = one(db, by_key).await? else { return Ok(None) };
+    let mut body_hash = Hash::default();
+    hex::decode_to_slice(&row.body_hash, &mut body_hash)
+        .map_err(|error| StoreError::Corrupt(format!("the hash of a request: {error}")))?;
+    let task = (row.made == TASK).then_some(TaskId(row.made_id));
+    Ok(Some(StandsFor { body_hash, task }))
 }
 
 /// Takes one key back that its command then had no use for.

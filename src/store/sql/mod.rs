@@ -373,6 +373,9 @@ impl Store for SqlStore {
     async fn voices(&self, page: VoicePage) -> StoreResult<Vec<VoiceRow>> {
         voices::page(&self.readers, page).await
     }
+    async fn idempotent(&self, owner: &str, key: &str) -> StoreResult<Option<StandsFor>> {
+        idempotency::find(&self.readers, owner, key).await
+    }
     async fn keys(&self) -> StoreResult<Vec<KeyRow>> {
         let keys = e::api_key::Entity::find().all(&self.readers).await?;
         keys.into_iter().map(row::key).collect()

@@ -279,3 +279,58 @@ async fn the_servers_own_limit_of_a_day_holds_for_keys_and_signers_without_one()
     app.report(&[&m]).await;
     assert_eq!(told(&app.send_poll(&m, "").await, "").unwrap()[0], 60_000);
 }
+
+/// Who asks again under a key that made a task gets that task; who asks for more is refused.
+async fn repeats_are_answered(app: &TestApp, key: &str, code: (u16, &str)) {
+    let send = async |call: Call, name: &str| {
+        app.send(Who::Bearer(key), call.header("Idempotency-Key", name)).await
+    };
+    let task = json!({ "task_type": "tts", "text": TEXT, "redundancy": 1 });
+    let batch = || Call::post("/api/v1/tasks/batch").json(&json!({ "tasks": [task] }));
+    let made = send(submit(), "one").await.ok()["task_id"].clone();
+    let many = send(batch(), "many").await.ok()["results"][0]["task_id"].clone();
+    for _ in 0..2 {
+        app.send(Who::Bearer(key), submit()).await.problem(code.0, code.1);
+        send(submit(), "new").await.problem(code.0, code.1);
+        assert_eq!(send(batch(), "new").await.ok()["results"][0]["code"], code.1);
+        assert_eq!(send(submit(), "one").await.ok()["task_id"], made);
+        assert_eq!(send(batch(), "many").await.ok()["results"][0]["task_id"], many);
+        let other = Call::post("/api/v1/tts").form(&[("text", &TEXT.repeat(2))]);
+        send(other, "one").await.problem(422, "idempotency_mismatch");
+        send(submit(), "many/0").await.ok();
+    }
+}
+
+#[tokio::test]
+async fn a_request_again_is_answered_also_when_the_day_is_used_up() {
+    let app = TestApp::start().await;
+    at_noon(&app);
+    let (key, place) = key(&app, json!({ "tasks_per_day": 2 })).await;
+    repeats_are_answered(&app, &key, (429, "rate_limited")).await;
+    // The same for a task that is tried again.
+    let send = async |call: Call| app.send(Who::Bearer(&key), call).await;
+    let first = send(list()).await.ok()["tasks"][0]["task_id"].as_str().unwrap().to_owned();
+    send(Call::delete(format!("/api/v1/tasks/{first}"))).await.ok();
+    change(&app, &place, json!({ "tasks_per_day": 3 })).await;
+    let retry = |name: &str| {
+        let call = Call::post(format!("/api/v1/tasks/{first}/retry"));
+        send(call.header("Idempotency-Key", name))
+    };
+    let again = retry("again").await.is(201)["task_id"].clone();
+    assert_eq!(retry("again").await.is(201)["task_id"], again);
+    retry("new").await.problem(429, "rate_limited");
+    retry("one").await.problem(422, "idempotency_mismatch");
+}
+
+#[tokio::test]
+async fn a_request_again_is_answered_also_when_the_minute_is_used_up() {
+    let limit = std::num::NonZeroU32::new(2).unwrap();
+    let app = TestApp::with(|config| config.limits.tasks_per_minute = limit).await;
+    repeats_are_answered(&app, &app.client, (429, "rate_limited")).await;
+}
+
+#[tokio::test]
+async fn a_request_again_is_answered_also_when_too_many_tasks_are_open() {
+    let app = TestApp::with(|config| config.queue.open_per_client = 2).await;
+    repeats_are_answered(&app, &app.client, (429, "rate_limited")).await;
+}

@@ -260,7 +260,13 @@ impl TestApp {
 
     /// A counter of `/metrics`; those are of the whole process, so that only growth means anything.
     pub(crate) async fn metric(&self, line: &str) -> f64 {
-        let text = self.send(Who::Nobody, Call::get("/metrics")).await.text_whole();
+        let read = async || self.send(Who::Nobody, Call::get("/metrics")).await.text_whole();
+        // Those of a moment ago may be told; this very request is counted in what is newer.
+        let old = read().await;
+        let text = wait_for("the metrics are made anew", Duration::from_secs(20), async || {
+            Some(read().await).filter(|new| *new != old)
+        })
+        .await;
         let found = text.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(' '));
         found.and_then(|value| value.parse().ok()).unwrap_or(0.0)
     }

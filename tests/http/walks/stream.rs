@@ -255,3 +255,29 @@ async fn a_stream_with_nothing_to_tell_shows_that_it_lives() {
     stream.named("cancelled").await;
     app.finish().await;
 }
+
+#[tokio::test]
+async fn nothing_is_told_any_more_once_the_key_is_taken_back() {
+    let app = TestApp::start().await;
+    let task = app.submit_tts(&[("redundancy", "1")]).await;
+    let mut stream = Stream::open(&app, &target(&task), None).await;
+    stream.named("placed").await;
+    let target = format!("/api/v1/tasks/{task}?wait=60");
+    let waiting = app.as_client(Call::get(&target));
+    let (answer, ()) = tokio::join!(waiting, async {
+        // The stream and the wait.
+        crate::support::wait_for("both are parked", PATIENCE, async || {
+            (app.metric("pithead_polls_parked").await >= 2.0).then_some(())
+        })
+        .await;
+        let id = app.client.split('_').nth(1).unwrap();
+        let revoke = Call::delete(format!("/api/v1/admin/keys/{id}"));
+        app.send(Who::Bearer(&app.admin), revoke).await.is(204);
+        let cancel = Call::delete(format!("/api/v1/tasks/{task}"));
+        app.send(Who::Bearer(&app.admin), cancel).await.ok();
+    });
+    answer.problem(401, "unauthenticated");
+    let told = tokio::time::timeout(PATIENCE, stream.rest()).await.expect("the stream goes on");
+    assert_eq!(told, [], "not even that the task was cancelled");
+    app.finish().await;
+}

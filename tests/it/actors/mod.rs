@@ -1,6 +1,7 @@
 //! Actors die and come back, or take the process with them.
 
 mod at_once;
+mod faulty;
 mod observed;
 mod respawn;
 mod settled;

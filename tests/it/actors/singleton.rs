@@ -1,6 +1,7 @@
 //! A singleton dies; the server ends, and says which.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,31 +17,74 @@ use pithead::outside::Clock;
 use pithead::store::model::ModelStore;
 use pithead::store::*;
 
-/// A store whose sweep panics, so that the Janitor dies of it.
-struct Deadly(ModelStore);
+/// A store that fails as a test wants it to.
+#[derive(Default)]
+pub(super) struct Faulty {
+    model: ModelStore,
+    /// The sweep panics, so that the Janitor dies of it.
+    pub(super) deadly: AtomicBool,
+    /// Keys are taken back, but nobody hears of it, and no key can be read.
+    pub(super) mute: AtomicBool,
+    /// The audit log cannot be written.
+    pub(super) away: AtomicBool,
+    /// How often it was asked whether it answers.
+    pub(super) pings: AtomicU64,
+}
+
+fn away() -> StoreError {
+    StoreError::Unavailable("as the test wants".to_owned())
+}
 
 macro_rules! delegate {
     ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
         #[async_trait]
-        impl Store for Deadly {
+        impl Store for Faulty {
             $(async fn $name(&self, $($arg: $type),*) -> StoreResult<$answer> {
-                self.0.$name($($arg),*).await
+                self.model.$name($($arg),*).await
             })*
 
-            async fn sweep(&self, _: Sweep) -> StoreResult<Swept> {
-                panic!("the sweep dies, as the test wants");
+            async fn sweep(&self, command: Sweep) -> StoreResult<Swept> {
+                assert!(!self.deadly.load(Ordering::Relaxed), "the sweep dies, as the test wants");
+                self.model.sweep(command).await
+            }
+
+            async fn revoke_key(&self, command: RevokeKey) -> StoreResult<bool> {
+                let known = self.model.revoke_key(command).await?;
+                match self.mute.load(Ordering::Relaxed) {
+                    true => Err(StoreError::Unknown("as the test wants".to_owned())),
+                    false => Ok(known),
+                }
+            }
+
+            async fn keys(&self) -> StoreResult<Vec<KeyRow>> {
+                match self.mute.load(Ordering::Relaxed) {
+                    true => Err(away()),
+                    false => self.model.keys().await,
+                }
+            }
+
+            async fn note(&self, command: Note) -> StoreResult<Vec<Entry>> {
+                match self.away.load(Ordering::Relaxed) {
+                    true => Err(away()),
+                    false => self.model.note(command).await,
+                }
+            }
+
+            async fn ping(&self) -> StoreResult<()> {
+                self.pings.fetch_add(1, Ordering::Relaxed);
+                self.model.ping().await
             }
 
             fn deliveries_written(&self) -> u64 {
-                self.0.deliveries_written()
+                self.model.deliveries_written()
             }
 
             fn chain_written(&self) -> u64 {
-                self.0.chain_written()
+                self.model.chain_written()
             }
 
             async fn close(&self) {
-                self.0.close().await;
+                self.model.close().await;
             }
         }
     };
@@ -82,7 +126,6 @@ delegate! {
     put_key(command: PutKey) -> ();
     change_key(command: ChangeKey) -> Option<KeyRow>;
     rotate_key(command: RotateKey) -> Option<KeyRow>;
-    revoke_key(command: RevokeKey) -> bool;
     put_quarantine(command: PutQuarantine) -> bool;
     lift_quarantine(command: LiftQuarantine) -> bool;
     put_webhook(command: PutWebhook) -> WebhookPut;
@@ -91,7 +134,6 @@ delegate! {
     know_callback_secret(secret: CallbackSecretRow) -> String;
     note_delivery(command: NoteDelivery) -> bool;
     redeliver(id: DeliveryId, now: Millis) -> bool;
-    note(command: Note) -> Vec<Entry>;
     audit(page: AuditPage) -> Vec<Entry>;
     audit_after(place: AuditPlace, limit: u64) -> Vec<Entry>;
     prune(before: Prune) -> u64;
@@ -126,8 +168,8 @@ delegate! {
     usage(days: UsageDays) -> Vec<UsageRow>;
     file(id: FileId) -> Option<FileRow>;
     file_is_assigned(file: FileId, holder: Holder) -> bool;
-    keys() -> Vec<KeyRow>;
     quarantine() -> Vec<QuarantineRow>;
+    idempotent(owner: &str, key: &str) -> Option<StandsFor>;
     registration(id: RegistrationId) -> Option<RegistrationRow>;
     registered(uids: Vec<MinerUid>) -> Vec<RegistrationRow>;
     rounds(up_to: i64, limit: u64) -> Vec<RoundRow>;
@@ -139,7 +181,6 @@ delegate! {
     delivery(id: DeliveryId) -> Option<DeliveryRow>;
     lanes(after: &str, limit: u64) -> Vec<Lane>;
     due(lane: &str, now: Millis, limit: u64) -> Vec<DeliveryRow>;
-    ping() -> ();
 }
 
 #[tokio::test]
@@ -149,7 +190,7 @@ async fn a_dead_singleton_ends_the_server_with_an_error() {
     config.server.listen = "127.0.0.1:0".to_owned();
     config.data_dir = folder.path().to_owned();
     config.sweep_millis = 10;
-    let store = Arc::new(Deadly(ModelStore::default()));
+    let store = Arc::new(Faulty { deadly: AtomicBool::new(true), ..Faulty::default() });
     let server = Server::start_on(config, Clock::default(), store).await.unwrap();
     let ended = server.run_until(std::future::pending());
     let ended = tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap();

@@ -12,6 +12,7 @@ on_every_store!(
     the_same_request_under_one_key_makes_one_task,
     another_request_under_the_same_key_is_refused,
     one_key_of_two_callers_is_two_keys,
+    a_key_tells_what_it_stands_for,
     a_file_is_written_with_its_task_or_not_at_all,
     the_input_file_is_kept,
 );
@@ -65,6 +66,19 @@ async fn one_key_of_two_callers_is_two_keys(store: &dyn Store) {
     let mut of_bob = keyed(2, "k", 8);
     of_bob.task.owner = "bob".to_owned();
     assert_eq!(store.enqueue(of_bob).await.unwrap(), Enqueued::New);
+}
+
+async fn a_key_tells_what_it_stands_for(store: &dyn Store) {
+    let owner = task(1, 1).owner;
+    assert_eq!(store.idempotent(&owner, "k").await.unwrap(), None);
+    store.enqueue(keyed(1, "k", 7)).await.unwrap();
+    let known = StandsFor { body_hash: [7; 32], task: Some(task_id(1)) };
+    assert_eq!(store.idempotent(&owner, "k").await.unwrap(), Some(known));
+    assert_eq!(store.idempotent("nobody", "k").await.unwrap(), None);
+    let idempotency = Some(Idempotency { key: "f".to_owned(), body_hash: [8; 32] });
+    store.put_file(PutFile { idempotency, ..file(1) }).await.unwrap();
+    let known = store.idempotent(&file(1).file.owner, "f").await.unwrap();
+    assert_eq!(known, Some(StandsFor { body_hash: [8; 32], task: None }));
 }
 
 async fn a_file_is_written_with_its_task_or_not_at_all(store: &dyn Store) {

@@ -6,12 +6,18 @@ use pithead::store::*;
 use super::super::make::at;
 use super::{Command, World};
 
-/// All keys, and who is shut out, as text.
+/// All keys, who is shut out, and what idempotency keys stand for, as text.
 pub(super) async fn reads(store: &dyn Store) -> String {
     let mut keys = store.keys().await.unwrap();
     keys.sort_by(|a, b| a.id.cmp(&b.id));
     let quarantine = store.quarantine().await.unwrap();
-    format!("{keys:?} {quarantine:?}")
+    let mut known = Vec::new();
+    for key in 0..9 {
+        for owner in ["alice", "bob"] {
+            known.push(store.idempotent(owner, &key.to_string()).await.unwrap());
+        }
+    }
+    format!("{keys:?} {quarantine:?} {known:?}")
 }
 
 impl World {
