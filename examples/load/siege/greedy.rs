@@ -32,7 +32,8 @@ impl Greedy {
     /// The part of what was sent beyond the limit that was answered 429.
     pub(super) fn share_refused(&self) -> f64 {
         let count = |n: &AtomicU64| n.load(Ordering::Relaxed) as f64;
-        count(&self.0.refused) / (count(&self.0.sent) - count(&self.0.allowed)).max(1.0)
+        // The last second of a round counts as allowed whole.
+        (count(&self.0.refused) / (count(&self.0.sent) - count(&self.0.allowed)).max(1.0)).min(1.0)
     }
 }
 
