@@ -5,8 +5,8 @@ use pithead_entities as e;
 use pithead_entities::quarantine::{Column, Entity};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseConnection, DatabaseTransaction, EntityTrait, PaginatorTrait,
-    QueryFilter, Set,
+    ColumnTrait, Condition, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter,
+    QuerySelect, Set,
 };
 
 use super::writer::Waiting;
@@ -41,6 +41,12 @@ async fn tidy(tx: &DatabaseTransaction, now: Millis) -> StoreResult<()> {
     Ok(())
 }
 
+/// Whether there are so many already. Nobody keeps a counter of a list that changes by hand.
+async fn is_full(tx: &DatabaseTransaction, most: u64) -> StoreResult<bool> {
+    let there = Entity::find().select_only().column(Column::Hotkey).limit(most);
+    Ok(there.into_tuple::<String>().all(tx).await?.len() as u64 >= most)
+}
+
 /// Shuts hotkeys out; what stood of one before is replaced.
 pub(super) async fn put(
     tx: &DatabaseTransaction,
@@ -51,7 +57,7 @@ pub(super) async fn put(
         tidy(tx, command.by.now).await?;
         let known = row::one(tx, Entity::find_by_id(new.hotkey.as_str())).await?;
         let known = known.map(read).transpose()?;
-        if known.is_none() && Entity::find().count(tx).await? >= command.most {
+        if known.is_none() && is_full(tx, command.most).await? {
             waiting.answer(false);
             continue;
         }
