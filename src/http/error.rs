@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use actix_web::dev::ServiceResponse;
 use actix_web::error::{PathError, QueryPayloadError};
 use actix_web::http::{StatusCode, header};
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
@@ -288,6 +289,15 @@ impl ResponseError for ApiError {
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         response.content_type("application/problem+json").body(body)
     }
+}
+
+/// Why a request was refused, as a middleware sees its answer; nothing for one that was not.
+pub(super) fn refusal<B>(answer: &Result<ServiceResponse<B>, Error>) -> Option<Code> {
+    let error = match answer {
+        Ok(response) => response.response().error(),
+        Err(error) => Some(error),
+    };
+    error.and_then(|error| error.as_error::<ApiError>()).map(ApiError::code)
 }
 
 /// A query that cannot be read, such as one that names a field twice.

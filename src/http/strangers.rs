@@ -17,7 +17,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 
 use super::address::IpKey;
-use super::error::{ApiError, Code};
+use super::error::{ApiError, Code, refusal};
 use super::{Web, address, intake};
 use crate::domain::limits::{ADDRESSES_MAX, NEWCOMERS_SHARE};
 use crate::outside::Clock;
@@ -167,15 +167,6 @@ fn has_key(headers: &HeaderMap) -> bool {
     headers.contains_key("x-api-key") || headers.contains_key("authorization")
 }
 
-fn is_over_budget<B>(answer: &Result<ServiceResponse<B>, Error>) -> bool {
-    let error = match answer {
-        Ok(response) => response.response().error(),
-        Err(error) => Some(error),
-    };
-    let code = error.and_then(|error| error.as_error::<ApiError>()).map(ApiError::code);
-    code == Some(Code::RateLimited)
-}
-
 /// Middleware before it is known who calls.
 pub(super) async fn watch(
     web: web::Data<Web>,
@@ -203,7 +194,7 @@ pub(super) async fn watch(
     }
     // Who is over its budget, or says that it is somebody who is, was refused before anything was
     // checked: it cost nothing, and whoever shares its address is not to pay for it.
-    if late.is_none() && is_over_budget(&answer) {
+    if late.is_none() && refusal(&answer) == Some(Code::RateLimited) {
         standing.give_back(&web);
         return answer;
     }

@@ -16,7 +16,7 @@ use crate::domain::audit::Fact;
 use crate::domain::ids::Hotkey;
 use crate::domain::limits::AUTH_FAILURES_TOLD_MAX;
 use crate::domain::units::{HOUR, Millis};
-use crate::http::error::{ApiError, Code};
+use crate::http::error::{Code, refusal};
 use crate::http::{Web, address};
 use crate::identity::{ApiKey, btauth};
 
@@ -129,12 +129,9 @@ pub(in crate::http) async fn watch(
     let claimed = Claimed::of(request.headers());
     let from = address::of(request.request());
     let answer = next.call(request).await;
-    let refused = match &answer {
-        Ok(response) => response.response().error(),
-        Err(error) => Some(error),
-    };
-    let refused = refused.and_then(|error| error.as_error::<ApiError>()).map(ApiError::code);
-    if let (Some(code), Some(claimed)) = (refused.filter(|code| code.status() == 401), claimed) {
+    if let (Some(code), Some(claimed)) =
+        (refusal(&answer).filter(|code| code.status() == 401), claimed)
+    {
         metrics::counter!(crate::telemetry::AUTH_FAILED, "code" => code.as_str()).increment(1);
         let (now, address) = (web.clock.now(), from.to_string());
         let known = claimed.is_known(&web);
