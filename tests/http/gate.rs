@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use crate::support::raw::Raw;
 use crate::support::{Call, TEXT, TestApp, Who, miner, wait_for};
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(20);
 
 /// A request that has sent its headers and half its body: it holds a permit.
 pub(crate) async fn hold(app: &TestApp) -> Raw {

@@ -226,7 +226,8 @@ async fn what_claims_a_signature_holds_a_place_of_its_address_until_it_is_proven
     for (target, content_type) in
         [("/api/v1/miner/response", "application/json"), ("/api/v1/transcription", upload)]
     {
-        let held: Vec<_> = join_all((0..16).map(|_| half_signed(&app, target, content_type))).await;
+        // Some more than there are places: one that came while we looked was refused.
+        let held: Vec<_> = join_all((0..24).map(|_| half_signed(&app, target, content_type))).await;
         let answer = wait_for("the share is taken", SOON, async || {
             let answer = app.send(validator(1).who(), call()).await;
             (answer.status == 429).then_some(answer)
