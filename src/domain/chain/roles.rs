@@ -178,7 +178,7 @@ impl Roles {
         self.configured.iter().map(|(hotkey, (role, place))| (hotkey, *role, *place))
     }
 
-    /// Everybody whose word on the chain counts now, with the stakes that count: see [`trusted`]. By a
+    /// Everybody whose word on the chain counts now, with the stakes that count: see `trusted`. By a
     /// snapshot that is too old nobody does: else those who left since could hold up the next one.
     #[must_use]
     pub fn witnesses(&self, now: Millis) -> BTreeMap<Hotkey, Stake> {
